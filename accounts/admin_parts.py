@@ -102,9 +102,9 @@ class AuditedListMixin:
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Paginator that counts at most ROWS_PER_PAGE rows and shows no more than these.
+    """Paginator that counts and shows at most ROWS_PER_PAGE rows.
 
-    Counting a large table is slow. Readers of a longer list narrow it with filters.
+    Counting a large table is slow. To find rows beyond this number, readers narrow the list with filters.
     """
 
     @cached_property

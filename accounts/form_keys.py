@@ -20,7 +20,8 @@ P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], Any]
 
 FIELD = "form_key"
-# Keys are deleted after this time, which leaves room for a page that stays open for a day and sends its form again.
+# Keys are deleted after this time. It is long enough for a page that stays open for a day and then sends its form
+# again.
 RETENTION = timedelta(days=2)
 REPEATED_HEADERS = ("Location", "HX-Trigger", "HX-Redirect")
 
@@ -71,7 +72,7 @@ def _is_first(key: UUID, staff: Staff) -> bool:
 def _store_response(key: UUID, response: HttpResponse) -> None:
     stored = SubmittedForm.objects.filter(key=key)
     if isinstance(response, TemplateResponse) and "popup_response_data" in (response.context_data or {}):
-        # Store the whole page, because its script closes the popup window of admin. A repeated request needs that
+        # Store the whole page, because a script in it closes the popup window of admin. The repeated request needs that
         # script, too.
         stored.update(status=200, body=response.render().content.decode())
         return

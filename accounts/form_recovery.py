@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.own_origins import is_own_origin
 
-# A value of printable ASCII without spaces is a key, an id or a number; it goes into a hidden field.
+# A value of printable ASCII without spaces is a key, an id or a number, not typed text. It goes into a hidden field.
 CODE = re.compile(r"[!-~]*", re.ASCII)
 SIGNED_OUT = _(
     "You are signed out. Your text is kept. Sign in again in another tab, then come back here and send it."
@@ -32,9 +32,9 @@ class RecoveredField:
 
 
 def recovery_page(request: HttpRequest, text: Any, *, status: int, may_resend: bool = True) -> HttpResponse:
-    """Return a page with the posted fields, the reason for the refusal (`text`), and a button to send them again.
+    """Return a page with the reason for the refusal (`text`), the posted fields, and a button to send the fields again.
 
-    There is no such button if `may_resend` is false or the form contains a password or a secret. Passwords and secrets
+    The button is left out if `may_resend` is false or the form contains a password or a secret. Passwords and secrets
     are never shown.
     """
     fields = list(_fields(request))

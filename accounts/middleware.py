@@ -12,7 +12,8 @@ from accounts.models import Staff
 class RefusalAuditMiddleware:
     """Add an audit entry for each PermissionDenied that a view raises for a staff member.
 
-    The console's views catch it themselves, and `console.gate` writes their audit entries.
+    It has nothing to do for the console's views: `console.gate` catches their PermissionDenied and writes the audit
+    entry.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -125,7 +125,7 @@ class QueueRestriction(models.Model):
         Staff, models.CASCADE, related_name="queue_restrictions", verbose_name=_("staff member")
     )
     department = models.ForeignKey(Department, models.CASCADE, related_name="+", verbose_name=_("department"))
-    # Identifies the reason for the app that created the restriction, for example `exam/12`.
+    # The reason for the restriction, in a form that the app that created it can read, for example `exam/12`.
     key = models.CharField(max_length=40, editable=False)
     why = models.CharField(_("reason"), max_length=120)
     since = models.DateField(_("from"))

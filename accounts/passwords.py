@@ -1,4 +1,5 @@
-"""Password rules and forms: minimum length, change of one's own password, and confirmation of an action with it."""
+"""Password rules and forms: the minimum length, the change of one's own password, and the form that asks for one's own
+password to confirm an action."""
 
 from typing import Any
 
@@ -30,8 +31,8 @@ class MinimumLength(MinimumLengthValidator):
 
 
 def confirm_own(staff: Staff, password: str) -> None:
-    """Check that `password` is the staff member's own. Raises ValidationError if not, TooManyTries after too many
-    tries."""
+    """Check that `password` is the staff member's own. Raises ValidationError if it is not, and TooManyTries after too
+    many wrong passwords."""
     key = str(staff.pk)
     if seconds := retry_after(CONFIRMATION.name, key, CONFIRMATION.tries, CONFIRMATION.seconds):
         raise TooManyTries(seconds)

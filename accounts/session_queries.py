@@ -1,5 +1,5 @@
-"""A session engine and an authentication backend that use prepared queries, because both run on every request of
-staff."""
+"""A session engine and an authentication backend that use prepared queries. Both run on every request of staff, so
+their speed matters."""
 
 from typing import Any
 

@@ -5,7 +5,8 @@
 - One name from any address: a limit that slows attempts down.
 
 The last two limits do not apply at an address from which the name has signed in before, so that nobody elsewhere can
-lock out an agent or a branch. Names that do not exist are limited in the same way. The Host header has no influence.
+lock out an agent or a branch. Names that do not exist are limited in the same way. The Host header has no influence on
+the limits.
 """
 
 from typing import NamedTuple
@@ -31,7 +32,8 @@ NAME = Limit("sign_in_name", 20, 10 * 60)
 CONFIRMATION = Limit("confirm_own_password", 5, 15 * 60)
 # Not a limit: remembers the addresses from which a user name has signed in.
 KNOWN = Limit("sign_in_known_address", 1, 30 * 24 * 3600)
-# Not a limit on sign-in: the lock-out of a user name at an address is audited at most once in this time.
+# Not a limit on sign-in: limits the audit entries about the lock-out of one user name at one address to one in 15
+# minutes.
 LOCK_OUT_AUDITED = Limit("sign_in_lock_out_noted", 1, 15 * 60)
 
 TOO_MANY = "too_many_tries"

@@ -137,10 +137,10 @@ def lock(pk: int) -> Conversation:
         raise NotFound from error
 
 
-# True if the statement had to wait for the row, because the transaction that wrote it had not ended when the statement
-# began. The first part extends xmin to 64 bits. For a very old row the result may be wrong, which only costs another
-# query. A snapshot lists no subtransactions, so no action may write a conversation inside a savepoint (a nested
-# `atomic`).
+# Whether the statement had to wait for the row: the transaction that wrote the row had not ended when the statement
+# began. The first argument of the function extends xmin to 64 bits. For a very old row the result may be wrong, which
+# only costs another query. A snapshot lists no subtransactions, so no action may write a conversation inside a
+# savepoint (a nested `atomic`).
 _HAS_WAITED = """NOT pg_visible_in_snapshot(
     ((pg_snapshot_xmax(pg_current_snapshot())::text::bigint >> 32 << 32) + chat_conversation.xmin::text::bigint)
     ::text::xid8, pg_current_snapshot())"""
@@ -164,8 +164,8 @@ def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Lock conversations in the order of their ids; return a dict of their ROW_FIELDS by id.
 
     Ids that do not exist are left out. Rights are not checked. One query, or two if the first had to wait for a lock.
-    After such a wait, PostgreSQL returns the new values of the conversation with the old values of its visitor, agent
-    and rating, so all are read again.
+    After such a wait, PostgreSQL returns the new values of the conversation itself, but old values of its visitor,
+    agent and rating, so the second query reads all values again.
     """
     pks = list(pks)
     rows = _lock_query.rows(pks)

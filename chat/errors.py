@@ -49,8 +49,8 @@ class NobodyWaiting(Refusal):
 class QueueRestricted(Refusal):
     """Queue restrictions keep the agent from taking a conversation (`accounts.QueueRestriction`).
 
-    It is also raised when no other conversation waits: visitors may be waiting in the restricted departments, so
-    NobodyWaiting would be misleading.
+    It is also raised when nobody waits in the agent's other departments: visitors may be waiting in the restricted
+    ones, so NobodyWaiting would be misleading.
     """
 
     code = "taking_barred"

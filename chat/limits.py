@@ -66,7 +66,7 @@ def frames() -> Bucket:
 def frame_bytes() -> Bucket:
     """Return the limit on bytes received on one socket.
 
-    The burst allows four times the bytes of a dozen messages of maximum length, including retries.
+    The burst is four times the size of a dozen messages of maximum length, which leaves room for retries.
     """
     return Bucket(burst=1024 * 1024, per_second=64 * 1024 * settings.POSTS_PER_SECOND)
 
@@ -85,21 +85,21 @@ def starts() -> Bucket:
 def hellos_of_address() -> Bucket:
     """Return the limit on new connections from one network address, which a whole company may share.
 
-    The limit is a tenth of the connections that a server can answer.
+    The limit is a tenth of the rate at which a server can answer new connections.
     """
     return Bucket(burst=1000, per_second=100)
 
 
-# The limit on conversations started from one network address, over all processes: count and seconds. Agents have to
-# answer each conversation.
+# The limit on conversations started from one network address, over all processes: their number, and the period in
+# seconds. Agents have to answer each conversation.
 STARTS_OF_ADDRESS = 120, 60
-# The limit on files sent from one network address, over all processes: count and seconds. Each file is decoded and
-# stored.
+# The limit on files sent from one network address, over all processes: their number, and the period in seconds. The
+# server decodes and stores each file.
 UPLOADS_OF_ADDRESS = 120, 60
 
 
 def control_requests() -> Bucket:
-    """Return the limit on requests to identify, end or rate on one socket.
+    """Return the limit, for one socket, on requests to identify the visitor, to end the conversation or to rate it.
 
     A visitor normally makes each of these requests only once or twice. Each request may notify every console.
     """

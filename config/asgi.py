@@ -43,7 +43,7 @@ if connection.vendor == "sqlite":
 Application = Callable[..., Awaitable[Any]]
 # The function that creates the transport of a socket: each server has its own class.
 transport_of: Callable[[Any], WebSocketTransport]
-# Tests run under neither server and use the transport of Daphne.
+# Tests run under neither Daphne nor uvicorn. They use the transport of Daphne.
 if "uvicorn.server" in sys.modules:
     from server.uvicorn import transport as uvicorn_transport
 

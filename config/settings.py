@@ -131,8 +131,8 @@ def _database() -> dict[str, Any]:
     database: dict[str, Any] = dict(dj_database_url.parse(url, conn_health_checks=True))
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("LIANXIN_DATABASE_URL: use postgresql://..., or leave it out for SQLite")
-    # With these timeouts, senders learn within seconds that the database does not answer, and it is used again as soon
-    # as it is back. The query string of the URL may override them and set other parameters of libpq.
+    # With these timeouts, senders learn within seconds that the database does not answer. As soon as the database is
+    # back, it is used again. The query string of the URL may override the timeouts and set other parameters of libpq.
     options: dict[str, Any] = {
         "connect_timeout": 3,
         "keepalives_idle": 10,

@@ -49,7 +49,7 @@ class PasswordChangeDue(Refusal):
 
 
 class StaffRequest(HttpRequest):
-    """A request that has passed the gate."""
+    """A request of a signed-in staff member, which `open_to` has let through to a view."""
 
     user: Staff
     htmx: HtmxDetails
@@ -95,7 +95,8 @@ def open_to(*rights: str) -> Callable[[View[P]], PlainView[P]]:
 def _refused_to(staff: Staff, request: HttpRequest, refusal: Refusal) -> HttpResponse:
     """Return the response to a refusal.
 
-    NoRight and NotFound are recorded in the audit trail: missing and forbidden objects look the same, so both count.
+    NoRight and NotFound are recorded in the audit trail. NotFound is recorded because it is also the answer for an
+    object that exists but that this person may not see.
     """
     if isinstance(refusal, NoRight | NotFound):
         match = request.resolver_match

@@ -38,7 +38,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Return the response to a POST with an invalid CSRF token.
 
     A sign-in in any tab replaces the token, so the tokens of all open pages become invalid. Staff pages get the refusal
-    StalePage, or SignedOut without a session. Other pages get a plain 403.
+    StalePage, or SignedOut if nobody is signed in. Other pages get a plain 403.
     """
     is_staff_page = request.path.startswith(("/console/", "/admin/"))
     if is_staff_page and not wants_page(request):

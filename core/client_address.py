@@ -12,7 +12,7 @@ def address_of(client: HttpRequest | Mapping[str, Any]) -> str | None:
     """Return the client's address from a request or an ASGI scope, or None if it is unknown.
 
     A limit by address does not apply to an unknown address. Behind LIANXIN_PROXY_COUNT proxies, the address is the
-    entry of X-Forwarded-For that the outermost of them added; without proxies it is the peer of the connection. An IPv6
+    entry that the outermost proxy added to X-Forwarded-For. Without proxies, it is the peer of the connection. An IPv6
     address is returned as its /64 network, because one subscriber usually has a whole /64.
 
     The result is None when there may be a proxy that the settings do not mention: when the peer is this machine, or
@@ -28,9 +28,10 @@ def address_of(client: HttpRequest | Mapping[str, Any]) -> str | None:
 
 
 def address_or_peer(request: HttpRequest) -> str:
-    """Return `address_of` the client, or the peer of the connection if that is unknown.
+    """Return `address_of` the client, or the peer of the connection if the client's address is unknown.
 
-    Sign-in uses it: an unknown address must not lift its limits, nor keep an attempt out of the audit trail.
+    Sign-in uses this function, because its limits must also apply to clients with an unknown address, and the audit
+    trail must contain their attempts.
     """
     peer = _parse(request.META.get("REMOTE_ADDR", ""))
     return address_of(request) or (_network_of(peer) if peer else "")

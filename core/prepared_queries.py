@@ -71,7 +71,7 @@ class PreparedSelect:
 
     Example: `PreparedSelect(lambda: Model.objects.filter(pk__among=PARAM).values_list(...))`. All values other than
     PARAM are written into the SQL as constants, so they must come from our own code. PostgreSQL can then use a partial
-    index. With a parameter in place of a constant, it could not know that the index contains all rows.
+    index. With a parameter in place of a constant, PostgreSQL could not know that the index contains all matching rows.
     """
 
     def __init__(self, make: Callable[[], QuerySet[Any, Any]]) -> None:

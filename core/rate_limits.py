@@ -30,7 +30,8 @@ REDIS_PAUSE_SECONDS = 5.0
 MAX_LOCAL_COUNTERS = 20_000
 REPORT_SECONDS = 30
 
-# Lua script: the hash has one field for each process, with its count and the time of its report by the clock of Redis.
+# Lua script for a hash that has one field for each process. The field holds the count of the process, and the time of
+# its report by the clock of Redis.
 _REPORT = """
 local now = tonumber(redis.call('TIME')[1])
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ':' .. now)

@@ -35,8 +35,8 @@ CATEGORIES = (
     "Accounts",
 )
 PROPOSALS_PER_CATEGORY = 30
-# At most MAX_WAITING proposals wait for a decision. Every DECLINE_EVERY-th of the earlier ones is declined, and the
-# rest are accepted.
+# At most MAX_WAITING proposals wait for a decision. Every DECLINE_EVERY-th of the earlier proposals is declined,
+# and the rest are accepted.
 MAX_WAITING, DECLINE_EVERY = 12, 9
 
 QUESTION_COUNT = 20

@@ -1,9 +1,9 @@
 """Generates thousands of knowledge points, to test search with as many points as a real bank has.
 
-A point combines an action, a product and a circumstance, for example "lost", "savings card" and "abroad". Each of them
-has several wordings in `generated_words.json`. Many points differ from others by a few words only, as in a real bank,
-so finding the right one among five thousand is a realistic test. The last wordings of every action are not used in
-points, but only in queries.
+A point combines an action, a product and a circumstance, for example "lost", "savings card" and "abroad". Every action,
+product and circumstance has several wordings in `generated_words.json`. Many points differ from others by a few words
+only, as in a real bank, so finding the right one among five thousand is a realistic test. The last wordings of every
+action are not used in points, but only in queries.
 """
 
 import json

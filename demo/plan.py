@@ -19,8 +19,8 @@ MAX_MINUTES_APART = 40
 # Past dialogues end at least this long before now, so that they do not overlap with open ones.
 QUIET_PERIOD = timedelta(minutes=30)
 END_SECONDS, CLOSE_SECONDS, RATE_SECONDS = 4, 40, 25
-# The agents of the active conversations and the departments of the waiting ones, each with the seconds since the last
-# message.
+# The agents of the active conversations, and the departments of the waiting ones. The tuples with SECONDS_AGO have, in
+# the same order, the seconds since the last message.
 ACTIVE_AGENTS = ("lin", "lin", "lin", "zhao", "sun")
 ACTIVE_SECONDS_AGO = (35, 80, 15, 50, 110)
 WAITING_DEPARTMENTS = ("cards", "digital", "loans", "general")

@@ -40,8 +40,8 @@ def texts_of(catalogue: polib.POFile) -> set[tuple[str | None, str]]:
 
 
 def texts_of_source() -> set[tuple[str | None, str]]:
-    """Return the (context, English text) pairs of the source code. They are collected in a copy, so that no file
-    changes."""
+    """Return the (context, English text) pairs of the source code. A copy of the source code is searched, so that no
+    file changes."""
     with tempfile.TemporaryDirectory(prefix="lianxin-messages-") as copy:
         shutil.copytree(
             ROOT,

@@ -44,7 +44,7 @@ def frame_types() -> str:
 
 
 def _add(info: Any, interfaces: dict[str, str], *, is_sent_by_client: bool) -> None:
-    """Add the interface of a struct or TypedDict after those of the structs inside it.
+    """Add the interface of a struct or TypedDict, after the interfaces of the structs that it contains.
 
     A field is optional if it may be missing on the wire: the server leaves out defaults only of structs with
     `omit_defaults`, and a client may leave out any field that has a default.
@@ -92,7 +92,8 @@ def _type(info: Any) -> str:
 
 
 def _described(info: Any) -> Any:
-    """Return a type without its msgspec metadata. If the metadata names a TypedDict, such as `Payload`, return that."""
+    """Return a type without its msgspec metadata. If the metadata names a TypedDict, such as `Payload`, return that
+    TypedDict."""
     if not isinstance(info, types.Metadata):
         return info
     keys = (info.extra or {}).get("keys")

@@ -11,10 +11,10 @@ All steps run even when one fails, but the exit code is then not 0. The steps ar
   lint      types, imports, style, templates, migrations, translations
   js        node --test on tests/js
 
-Steps run in parallel, the longest first, one more than there are cores, because `servers` and `faults` often wait. Each
-step that needs PostgreSQL and Redis has its own. The output of a step appears as a whole when it ends; a single step
-prints as it runs. With arguments for pytest, only the steps that use pytest run. The last line is pytest's own, or the
-sum over several steps.
+Steps run in parallel, the longest first. One step more than there are cores runs at a time, because `servers` and
+`faults` often wait. Each step that needs PostgreSQL and Redis has its own. The output of a step appears as a whole when
+it ends; a single step prints as it runs. With arguments for pytest, only the steps that use pytest run. The last line
+is pytest's own, or the sum over several steps.
 
 `--clock "2028-02-29 23:58"` starts the run at that time in the bank's time zone. It shifts the wall clock of every
 process: pytest, servers, databases and browsers. Durations stay real.

@@ -23,11 +23,11 @@ UPLOAD_BYTES = 51 * MEGABYTE
 OTHER_BYTES = 2 * MEGABYTE
 # Ends of the paths that accept files: attachments of conversations and knowledge points, and table files in admin.
 WITH_FILES = ("/attachments", "/import/")
-# A request that may send a file has one of these headers. Without one, a view would refuse the file only after it had
-# been read completely.
+# A request that may send a file has one of these headers. A request without them gets the smaller limit, because a view
+# would refuse its file only after the server has read it completely.
 CREDENTIALS = frozenset({b"authorization", b"cookie"})
-# Maximum seconds to receive a request body. They matter for clients that connect directly: a proxy buffers the body of
-# a slow client and then passes it on quickly.
+# Maximum seconds to receive a request body. These limits matter only for clients that connect directly: a proxy buffers
+# the body of a slow client and then passes it on quickly.
 UPLOAD_SECONDS = 600.0
 OTHER_SECONDS = 30.0
 # After a refusal, the rest of the body is read and discarded for at most this time and size, so that the client can

@@ -1,9 +1,9 @@
 """A limit on the number of requests answered at the same time; the others wait for a slot, first come, first served.
 
-A view holds a database connection of the pool while it runs. If more views ran than the pool has connections, the rest
-would fail after two seconds, so they do not start. The connections that no slot uses are for the sockets' threads and
-the writer. A view that waits for the writer holds no connection and releases its slot
-(`core.database_threads.release_slot`).
+A view holds a database connection of the pool while it runs. If more views ran than the pool has connections, some
+would wait for a connection and fail after two seconds. Requests without a slot therefore do not start. The connections
+that no slot uses are for the sockets' threads and the writer. A view that waits for the writer holds no connection and
+releases its slot (`core.database_threads.release_slot`).
 """
 
 import asyncio
@@ -20,12 +20,13 @@ WITHOUT_POOL = 8
 
 
 def max_concurrent_requests(pool: int) -> int:
-    """Return the number of slots for requests of a process with `pool` database connections; 0 means without a pool."""
+    """Return the number of slots for requests of a process whose pool has `pool` database connections. 0 means that
+    there is no pool."""
     return max(MIN_CONCURRENT, pool - THREADS - 1) if pool else WITHOUT_POOL
 
 
 class ConcurrencyLimit:
-    """Middleware that runs each request in a slot. `pool` is the size of the connection pool, 0 without a pool."""
+    """Middleware that runs each request in a slot. `pool` is the size of the connection pool, or 0 if there is none."""
 
     def __init__(self, application: Application, pool: int) -> None:
         self._application = application

@@ -37,8 +37,8 @@ class DatabaseUnavailableMiddleware:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
-        # The writer and the sockets treat the same two classes as an unavailable database. These classes include
-        # deadlocks and ended connections, and a retry may succeed.
+        # The writer and the sockets also treat exactly these two classes as an unavailable database. They include
+        # deadlocks and ended connections, after which a retry may succeed.
         if not isinstance(error, OperationalError | InterfaceError):
             return None
         response = refusal_response(DatabaseUnavailable())
@@ -51,7 +51,7 @@ class DatabaseUnavailableMiddleware:
                 page["Refresh"] = str(REFRESH_SECONDS)
             response = page
         response["Cache-Control"] = "no-store"
-        # One line replaces Django's error with its traceback.
+        # Log one line in place of Django's error record with its traceback.
         cause = type(error.__cause__ or error).__name__
         log_response(
             "the database did not answer a request: %s",

@@ -38,7 +38,8 @@ CLOSE_SECONDS = 3.0
 REQUESTS_SECONDS = 14.0
 # Minimum duration of the drain, so that connections accepted just before the listeners closed are still served.
 QUIET_SECONDS = 0.4
-# Maximum duration of the whole drain; then stderr gets the stack of every thread and the process exits with code 1.
+# Maximum duration of the whole drain. After that, the process writes the stack of every thread to stderr and exits with
+# code 1.
 MAX_DRAIN_SECONDS = 20.0
 # Maximum duration after Ctrl-C, or after a second SIGTERM.
 FORCED_END_SECONDS = 3.0
@@ -93,7 +94,7 @@ class Uvicorn:
 
 
 def server_of(handler: Any) -> Daphne | Uvicorn | None:
-    """Return the server to which this handler of SIGTERM belongs; None if it belongs to neither of the two."""
+    """Return the server to which this handler of SIGTERM belongs; None if it belongs to neither Daphne nor uvicorn."""
     owner = getattr(handler, "__self__", None)
     if hasattr(owner, "getReaders"):
         return Daphne(owner)

@@ -1,8 +1,8 @@
 """Log formatters that never log message text, tokens or personal numbers.
 
 The message of an exception may contain them: PostgreSQL prints the row that broke a constraint, and `int()` prints the
-text that is not a number. Therefore a logged traceback contains its locations and the classes of its exceptions, but
-only those messages that are known to be safe.
+text that is not a number. Therefore a logged traceback contains the places in the code and the classes of the
+exceptions, but the message of an exception only if it is known to be safe.
 """
 
 import json
@@ -39,7 +39,7 @@ class Throttle(logging.Filter):
     def __init__(self, max_per_minute: int = MAX_PER_MINUTE) -> None:
         super().__init__()
         self._max_per_minute = max_per_minute
-        # For each line of code: the minute, and the number of records in it.
+        # For each line of code: the minute of its last record, and the number of its records in that minute.
         self._counts: dict[tuple[str, str, int], tuple[int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -29,7 +29,8 @@ class LiveCollector(Collector):
     """The gauges of this process and of the database, read at each request of the page."""
 
     def __init__(self) -> None:
-        # Gauges read from the database, equal on every process. The list is empty when the database does not answer.
+        # Gauges read from the database; every process reports the same values. The list is empty when the database does
+        # not answer.
         self.stored: list[Metric] = []
 
     def collect(self) -> Iterable[Metric]:

@@ -8,9 +8,9 @@ from django.conf import settings
 Application = Callable[..., Awaitable[Any]]
 
 # Headers that some server or framework reads as part of a URL or as the method. We need none of them. Daphne trusts the
-# first from any client (`http_protocol.WebRequest.process`); the others are removed so that no library can start to
-# trust them. Headers that name the client stay: `core.client_address` counts the entries of X-Forwarded-For, and
-# `server.metrics_page` refuses requests that came through a proxy.
+# first header of this list from any client (`http_protocol.WebRequest.process`). The other headers are removed so that
+# no library can start to trust them. Headers that name the client stay: `core.client_address` counts the entries of
+# X-Forwarded-For, and `server.metrics_page` refuses requests that came through a proxy.
 REMOVED_HEADERS = frozenset(
     {
         b"daphne-root-path",

@@ -1,8 +1,8 @@
 """ASGI handler that runs all of Django's work for a request on one thread, from the first middleware to the last.
 
 Django's own ASGI handler creates a thread for each request. It switches to this thread and back for every signal and
-for every middleware that is not asynchronous, which means nearly all. A dozen such switches cost more than most of our
-views.
+for every synchronous middleware, and nearly all middleware is synchronous. A dozen such switches cost more than most of
+our views.
 """
 
 import asyncio

@@ -39,7 +39,7 @@ REASON_CHARACTERS = 500
 class RequestDraft:
     """The content of an approval request before it is stored.
 
-    `subject` identifies the record to change; it is empty for a new record without a key.
+    `subject` identifies the record to change. It is empty for a new record that has no key yet.
     """
 
     subject: str
@@ -207,14 +207,14 @@ def cancel(*, by: Staff | None, kind: str, subject: str, state: State = State.SU
 
 
 def cancel_all(requests: QuerySet[ApprovalRequest], *, state: State) -> None:
-    """Close the requests in `requests` that are pending, because the data from which they were made is no longer
+    """Close those of the given requests that are pending. Call it when the data from which they were made is no longer
     valid."""
     for waiting in requests.select_for_update(of=("self",)).filter(state=State.PENDING):
         _close(waiting, state, None)
 
 
 def cancel_many(*, kind: str, subjects: Sequence[str]) -> None:
-    """Close the pending requests for many records, for a management command that overwrites the records.
+    """Close the pending requests for many records. A management command that overwrites the records calls it.
 
     The caller has locked the records.
     """

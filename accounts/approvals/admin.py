@@ -1,5 +1,5 @@
-"""Messages on admin pages about approval requests: "sent for approval" after a change, and the list of pending
-requests."""
+"""Texts on admin pages about approval requests: the message "sent for approval" after a change, and the list of
+pending requests."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The authors of a record since it was last approved; they may not approve it.
+"""Stores who has written a part of a record since the record was last approved. These authors may not approve it.
 
 `kind` and `subject` identify the record, as in an approval request. Every function runs in the caller's transaction.
 """
@@ -44,11 +44,11 @@ def forget_authors(kind: str, subjects: Iterable[str]) -> None:
 
 
 def authors_of_identical_content(digests: Iterable[str]) -> dict[str, set[int]]:
-    """Return, for each of these digests, the ids of the staff who wrote that content in requests closed without
+    """Return a dict by digest: the ids of the staff who wrote this content in requests that were closed without
     approval.
 
-    When a colleague requests the same content again, these people still count as authors, so that they cannot approve
-    their own work.
+    When a colleague requests the same content again, these people still count as its authors, so that they cannot
+    approve their own work.
     """
     authors: dict[str, set[int]] = {}
     listed = list(digests)

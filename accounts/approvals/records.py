@@ -16,7 +16,7 @@ from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.registry import Kind, text_of
 from accounts.models import Staff
 
-# A function that stores a new record, or the named fields of a locked one, and writes the audit entry.
+# A function that stores a new record, or the named fields of a locked record, and writes the audit entry.
 Write = Callable[[Staff, Any, Sequence[str]], None]
 
 
@@ -89,7 +89,8 @@ class RecordKind(Kind):
     def proposal(
         self, title: str, subject: str, stored: Any, record: Any, fields: Iterable[str]
     ) -> RequestDraft:
-        """Return the draft of a request to change these fields. It includes the pending changes of the same record."""
+        """Return the draft of a request to change these fields. The draft also contains the pending changes of the same
+        record."""
         names = sorted(fields)
         after = self.shown(record, names)
         if stored is None:

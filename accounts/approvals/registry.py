@@ -24,15 +24,15 @@ class Kind(ABC):
     label: str | Promise
     # The capability of `accounts.access` that an approver needs.
     right: str
-    # The order in which fields are shown to a reader; fields that are not listed follow these.
+    # The order in which fields are shown to a reader; fields that are not listed come last.
     fields: tuple[str, ...] = ()
 
     @abstractmethod
     def lock(self, subject: str) -> None:
         """Lock the record that the request would change.
 
-        Callers lock the record before the request's row. Editing actions lock in the same order, so the two cannot
-        deadlock.
+        Callers lock the record first and the row of the request second. Editing actions lock in the same order, so an
+        approval and an edit cannot deadlock.
         """
 
     @abstractmethod

@@ -22,7 +22,7 @@ def pending() -> QuerySet[ApprovalRequest]:
 
 
 def approvable_by(staff: Staff) -> QuerySet[ApprovalRequest]:
-    """Return the pending requests that a staff member may approve. They did not write these requests themselves.
+    """Return the pending requests that a staff member may approve. Requests that this person wrote are left out.
 
     Authors are prefetched. Two queries when evaluated.
     """

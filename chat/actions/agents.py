@@ -81,8 +81,8 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
 def transfer_to_agent(*, staff: Staff, uuid: UUID, to: Staff, note: str = "") -> Conversation:
     """Transfer an open conversation to an online colleague, with an optional note for them.
 
-    Supervisors use it to assign a conversation that is not theirs. Does nothing if the colleague already has it. Raises
-    NotAvailable, NotAssigned, ConversationClosed, NotFound.
+    Supervisors use this action to assign conversations of other agents, or of nobody. Does nothing if the colleague
+    already has it. Raises NotAvailable, NotAssigned, ConversationClosed, NotFound.
     """
     with transaction.atomic():
         conversation = _lock_for_transfer(staff, uuid)
@@ -121,7 +121,8 @@ def transfer_to_department(*, staff: Staff, uuid: UUID, to: Department, note: st
 
 
 def end_conversation(*, staff: Staff, uuid: UUID) -> Conversation:
-    """End an open conversation of the agent and start its wrap-up. Does nothing if it has already ended."""
+    """End an open conversation of the agent and start its wrap-up. Does nothing if it has ended. Raises NotAssigned,
+    NotFound."""
     with transaction.atomic():
         conversation = access.lock_own_conversation(staff, uuid)
         if conversation.is_open:

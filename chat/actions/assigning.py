@@ -22,9 +22,10 @@ CHANGED_FIELDS = ("agent_id", "status", "assigned_at", "revision", "last_seq", "
 
 @dataclass(frozen=True, slots=True)
 class AssignmentResult:
-    """A conversation to assign. `row` holds the ROW_FIELDS of a locked, open conversation; `assign` updates it.
+    """A conversation to assign, and the agent who gets it.
 
-    `by` is the staff member who makes the assignment. `client_id` identifies that person's click on "next".
+    `row` holds the ROW_FIELDS of a locked, open conversation; the function `assign` updates them. `by` is the staff
+    member who makes the assignment. `client_id` identifies that person's click on "next".
     """
 
     row: dict[str, Any]

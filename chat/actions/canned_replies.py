@@ -50,8 +50,8 @@ def make_answer(
     branch from which the answer was made (`Message.source`). With `card="place"`, the widget shows the message as the
     card of a branch.
 
-    Raises EmptyText, TextTooLong, UnfilledPlaceholder, BadRequest, NotFound. The writer checks, under the lock, that
-    the conversation is open and assigned to the agent.
+    Raises EmptyText, TextTooLong, UnfilledPlaceholder, BadRequest, NotFound. The writer checks later that the
+    conversation is open and assigned to the agent.
     """
     require(staff, "answer")
     body = clean_text(body)
@@ -86,8 +86,8 @@ def save_reply(*, staff: Staff, reply: CannedReply) -> ApprovalRequest | None:
     """Store a new or changed reply. Returns the approval request when the change needs one.
 
     A personal reply is stored at once. A reply of a department or for everyone needs the right `edit_shared_replies`
-    and the approval of a second person. Raises ShortcutTaken when another reply of the same scope and language has the
-    shortcut, EmptyText, TextTooLong, NotFound.
+    and the approval of a second person. Raises EmptyText, TextTooLong, NotFound, and ShortcutTaken if another reply of
+    the same scope and language has the shortcut.
     """
     reply.title = clean_line(reply.title, 80)
     reply.body = clean_text(reply.body)

@@ -8,7 +8,8 @@ from chat.models import Assignment, Conversation, Status
 
 
 def end(conversation: Conversation, *, by: str) -> None:
-    """End a locked, open conversation. With an agent it goes to wrap-up; without an agent it is closed as abandoned."""
+    """End a locked, open conversation. If it has an agent, it goes to wrap-up; if it has none, it is closed as
+    abandoned."""
     change = ConversationChange(conversation)
     now = timezone.now()
     conversation.ended_at, conversation.ended_by = now, by

@@ -18,7 +18,8 @@ from chat.realtime import delivery
 class ConversationChange:
     """A change of a locked conversation, and the event messages that tell visitor and agent about it.
 
-    Call `add_event` for each text that both should read, then `save`, which writes and announces the change:
+    Call `add_event` for each text that visitor and agent should read. Then call `save`, which writes and announces the
+    change:
 
         change = ConversationChange(conversation)
         conversation.agent = staff
@@ -67,10 +68,11 @@ class ConversationChange:
 
 
 def show_visitor(visitors: Collection[int]) -> None:
-    """Announce a new name or identification level of locked visitors in each of their conversations that is not closed.
+    """Announce that the name or the identification level of these locked visitors has changed.
 
-    A closed conversation is in no list and keeps its revision. The conversations are locked in id order, as the writer
-    does, so the transaction must not have locked any other conversation before.
+    The change is announced in each of their conversations, except closed ones: a closed conversation is in no list, and
+    keeps its revision. The conversations are locked in id order, as the writer does, so the transaction must not have
+    locked any other conversation before.
     """
     theirs = Conversation.objects.filter(visitor__in=visitors).exclude(status=Status.CLOSED)
     for conversation in theirs.select_for_update(of=("self",)).order_by("pk"):
@@ -104,7 +106,7 @@ def event_message(
 
 
 def message_data_of(message: Mapping[str, Any]) -> MessageData:
-    """Return an event message, given by its columns, in the form of the protocol."""
+    """Convert an event message, given as a dict of its columns, to the form of the protocol."""
     return MessageData(
         seq=message["seq"],
         type=message["kind"],
@@ -117,7 +119,10 @@ def message_data_of(message: Mapping[str, Any]) -> MessageData:
 
 
 def digest_of(conversation: Conversation) -> str:
-    """Return the SHA-256 of the transcript: seq, role, name, time and text of every message, each with its length."""
+    """Return the SHA-256 of the transcript: of the seq, role, name, time and text of every message, in this order.
+
+    Every one of these values is preceded by its length in bytes.
+    """
     digest = hashlib.sha256()
     stored = conversation.messages.order_by("seq").values_list(
         "seq", "author_role", "author_name", "at", "body"

@@ -22,7 +22,7 @@ from chat.widget import tokens
 from core.text.cleaning import clean_line, clean_text
 
 IDENTITY_MAX_SECONDS = 300
-# Maximum number of visitors whose level `lapse_identities` lowers in one transaction.
+# Maximum number of visitors whose identification level `lapse_identities` lowers in one transaction.
 LAPSE_BATCH = 500
 
 
@@ -38,9 +38,10 @@ def identify(
     - `iat` and `exp`: at most five minutes apart.
     - `jti`: used only once.
     - `name`: optional.
-    - `nonce`: the value from the welcome frame for the visitor's token of this `generation`.
+    - `nonce`: the value that the welcome frame contained when the visitor's token had this `generation`.
 
-    Every sign-in voids the earlier tokens of both visitors. Raises IdentityRefused.
+    Every sign-in voids the earlier tokens of the verified visitor and of the visitor `visitor_uuid`. Raises
+    IdentityRefused.
     """
     claims = _checked_claims(site, identity, tokens.nonce_for(visitor_uuid, site.key, generation))
     name, now = clean_line(str(claims.get("name") or ""), 60), timezone.now()
@@ -82,10 +83,10 @@ def log_out(*, visitor: Visitor) -> None:
 
 
 def lapse_identities() -> int:
-    """Lower visitors whose verification is older than LIANXIN_VERIFIED_MINUTES from "verified" to "claimed".
+    """Change the level of visitors whose verification is older than LIANXIN_VERIFIED_MINUTES to "claimed".
 
-    Returns the number of these visitors. Every process runs this periodic job once a minute (`core.periodic`); repeats
-    are harmless.
+    Returns the number of changed visitors. Every process runs this periodic job once a minute (`core.periodic`);
+    repeats are harmless.
     """
     is_old = Q(verified_at__lt=verified_since()) | Q(verified_at__isnull=True)
     lapsed = Visitor.objects.filter(is_old, level=Level.VERIFIED)
@@ -143,7 +144,8 @@ def _use_once(site: Site, claims: dict[str, Any]) -> None:
 
 
 def _lock_both(verified: Visitor, former_uuid: UUID) -> tuple[Visitor, Visitor | None]:
-    """Lock and return the verified visitor, and the visitor with `former_uuid` if that is another one, else None.
+    """Lock two visitors and return them: the verified one, and the one with `former_uuid`. The second is None if there
+    is no such visitor or if both are the same.
 
     Visitors are locked in id order, so that two simultaneous sign-ins of the same two visitors cannot deadlock.
     """
@@ -162,14 +164,15 @@ def _void_tokens(visitor: Visitor) -> None:
 def _move_open_conversation(former: Visitor | None, verified: Visitor) -> None:
     """Move the open conversation of an unidentified visitor to the verified visitor.
 
-    If the verified visitor already has an open conversation, that one continues. The other one ends, because no screen
-    shows it any more. The name and level of the verified visitor are announced.
+    If the verified visitor already has an open conversation, that conversation continues. The conversation of the
+    unidentified visitor then ends, because no screen shows it any more. The name and level of the verified visitor are
+    announced.
     """
     anonymous = former if former is not None and not former.is_customer else None
     owners = {visitor.pk for visitor in (anonymous, verified) if visitor is not None}
     unclosed = Conversation.objects.filter(visitor__in=owners).exclude(status=Status.CLOSED)
     pks = list(unclosed.values_list("pk", flat=True))
-    # Lock in id order, as the writer does, so that the two cannot deadlock.
+    # Lock in id order, as the writer does, so that this transaction and the writer cannot deadlock.
     access.lock_conversations(pks)
     open_ones = [conversation for conversation in map(access.lock, sorted(pks)) if conversation.is_open]
     of_verified = next((item for item in open_ones if item.visitor_id == verified.pk), None)
@@ -184,7 +187,8 @@ def _move_open_conversation(former: Visitor | None, verified: Visitor) -> None:
 
 
 def _lower_to_claimed(pks: list[int]) -> int:
-    """Lower locked visitors from "verified" to "claimed" and notify the consoles. Returns the number of visitors."""
+    """Change the level of these locked visitors from "verified" to "claimed", and notify the consoles. Returns their
+    number."""
     lowered = Visitor.objects.filter(pk__in=pks, level=Level.VERIFIED).update(level=Level.CLAIMED)
     if not lowered:
         return 0

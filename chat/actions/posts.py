@@ -32,7 +32,8 @@ class Post:
     """A message to store in conversation `pk`, by a visitor (`visitor_id`) or an agent (`agent`).
 
     `written_for` is the conversation for which a visitor wrote the message, if the client names one. `is_returning`
-    means that the visitor has other conversations, in one of which a repeat may already have been accepted.
+    means that the visitor has other conversations as well. If the post is a repeat, the first copy may be stored in one
+    of them.
     """
 
     pk: int
@@ -46,7 +47,7 @@ class Post:
     payload: dict[str, Any] = field(default_factory=dict)
     # Source of the text (`Message.source`), for staff only.
     source: str = ""
-    # Monotonic time at which this process received it.
+    # Monotonic time at which this process received the post.
     received_at: float = field(default_factory=monotonic, compare=False)
 
     @property
@@ -89,7 +90,7 @@ _COUNTERS = (
 )
 
 
-# The maximum number of attempts to decide a post while other transactions keep changing its conversation.
+# The maximum number of attempts to store a batch while other transactions keep changing its conversations.
 MAX_ATTEMPTS = 20
 
 
@@ -101,14 +102,16 @@ def post_batch(
     The conversations are read without a lock, and all changes are made in memory. One statement then writes each
     conversation whose revision is still the one that was read. Every write raises the revision, so seq is 1, 2, 3 ...
     in commit order, as under a lock. This takes two round trips to the database instead of five. If another transaction
-    has changed a conversation meanwhile, its posts and read marks are decided again.
+    has changed a conversation meanwhile, its posts and read marks are processed again with the new values.
 
-    `recent` saves the read as well. It holds the values of conversations as earlier batches have written them, and gets
-    those that this batch writes. No post is refused because of such values: then the conversation is read first.
+    `recent` saves even the query that reads the conversations. It holds the values that earlier batches have written,
+    and this batch adds the values that it writes. They may be outdated, so no post is refused because of them: before a
+    refusal, the conversation is read from the database.
 
-    A repeated `client_id` gets the stored answer again, for a visitor in any of the visitor's conversations. Raises
-    django.db.Error when the database fails. Some posts may then be stored, for example if the answer to a commit was
-    lost. Calling this again with the same posts is harmless.
+    A post with the `client_id` of a stored message gets the first answer again. A visitor's post is compared with the
+    messages of all conversations of that visitor. Raises django.db.Error when the database fails. Some posts may be
+    stored all the same, for example if the answer to a commit was lost. Calling this function again with the same posts
+    is harmless.
     """
     outcomes: dict[int, Outcome] = {}
     events: list[Event] = []
@@ -121,8 +124,8 @@ def post_batch(
         except IntegrityError:
             if not are_new:
                 raise
-            # A post of this batch was stored before. Repeats are rare, so storing the batch again costs less than
-            # looking for repeats in every batch.
+            # A post of this batch was stored before. Repeats are rare, so storing the batch a second time costs less
+            # than looking for repeats in every batch.
             are_new = False
             continue
         recent.update(written)
@@ -146,7 +149,8 @@ class _Batch:
     ) -> None:
         self._posts = posts
         pks = {post.pk for post in posts} | {mark.pk for mark in marks}
-        # Values are taken out of `recent`. If the write fails or finds another revision, they are read again.
+        # Take the values out of `recent`. If the write fails or finds another revision, the next attempt reads them
+        # from the database.
         self._rows = {pk: recent.pop(pk) for pk in pks & recent.keys()}
         self._unchecked = set(self._rows)
         if unread := pks - self._unchecked:
@@ -168,7 +172,8 @@ class _Batch:
     def _post(self, post: Post) -> Outcome:
         """Add the post to the batch and return the answer.
 
-        For a post that is not added, the answer is a refusal, or the first answer if the post is a repeat.
+        A repeat is not added and gets the first answer again. A refused post is not added either; its answer is the
+        refusal.
         """
         row = self._rows.get(post.pk)
         if row is None or (post.agent is None and row["visitor_id"] != post.visitor_id):
@@ -181,7 +186,7 @@ class _Batch:
         elif post.agent is not None and row["agent_id"] != post.agent.id:
             refusal = NotAssigned()
         if refusal is not None:
-            # A post that was accepted before gets that answer again, even if it would be refused now.
+            # A post that was accepted before gets its first answer again, even if it would be refused now.
             self._look_up()
         for stored in self._stored.get(post.client_id, ()):
             if stored.is_repeated_by(post):
@@ -297,8 +302,9 @@ class _Batch:
     def write(self) -> tuple[RowValues, set[int]]:
         """Write the changed conversations and their messages.
 
-        Returns the values of the conversations that were written, and the ids of those that have to be decided again:
-        other transactions have changed them, or values from `recent` did not call for a change.
+        Returns the values of the conversations that were written, and the ids of those whose posts and read marks must
+        be processed again. These are conversations that another transaction has changed, and conversations for which
+        there was nothing to write according to values from `recent`, which may be outdated.
         """
         rows = [self._rows[pk] for pk in self._changed]
         written = batch_statements.write_at_revision(rows, _COUNTERS, self._messages) if rows else set()

@@ -1,7 +1,7 @@
 """Take the next conversation from the queue.
 
-Requests that arrive while others are being served wait, and are then served together in one transaction. They share its
-statements and its commit (flat combining).
+Requests that arrive while others are being served wait. They are then served together in one transaction, and so share
+its statements and its commit (flat combining).
 """
 
 import logging
@@ -114,7 +114,7 @@ def restriction_refusal(staff: Staff) -> QueueRestricted:
     return QueueRestricted(departments, comma.join(dict.fromkeys(item.why for item in restrictions)))
 
 
-# Sort key of a waiting conversation, smallest first: negated priority, waiting since, id.
+# Sort key of a waiting conversation, smallest first: negated priority, start of the wait, id.
 _QueueKey = tuple[int, datetime, int]
 
 
@@ -134,7 +134,8 @@ _lockable_waiting = _waiting_query(to_lock=True)
 
 
 def _lock_first_for_each(takers: Sequence[NextRequest]) -> list[int | None]:
-    """Lock a waiting conversation for each request, the first in the agent's departments; return the ids, or None.
+    """For each request, lock the first waiting conversation of the agent's departments; return its id, or None if there
+    is none.
 
     No two requests get the same conversation. Only as many conversations are locked as will be taken, because other
     transactions cannot take a locked one.

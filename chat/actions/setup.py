@@ -32,12 +32,13 @@ from chat.errors import BadRequest, NotFound
 from chat.models import BusinessText, FormField, QuickTopic, Site, WrapUpCode
 from chat.models.site import new_secret
 
-# Parts of a site, which can be removed. A site or a wrap-up code that was in use can only be switched off.
+# The parts of a site. They can be removed, while a site or a wrap-up code that was in use can only be switched off.
 SitePart = FormField | QuickTopic | BusinessText
 
 
 def save_setup(*, by: Staff, subject: SetupRecord, fields: Sequence[str]) -> ApprovalRequest | None:
-    """Store a new object, or the changed ones among its `fields`. Returns the approval request if one is needed.
+    """Store a new object, or those `fields` of an existing one that have changed. Returns the approval request if one
+    is needed.
 
     Changes of a site that is switched off take effect at once, because customers do not see it; every new site is
     switched off. A change of an active site waits for approval unless it only removes or restricts something. Changes
@@ -103,7 +104,8 @@ def _is_reduction(name: str, stored: Site, site: Site) -> bool:
         case "attachment_megabytes":
             return site.attachment_megabytes < stored.attachment_megabytes
         case _:
-            # The department needs no approval: customers do not see which one receives conversations without a subject.
+            # A change of the department needs no approval: customers do not see which department receives conversations
+            # without a subject.
             return name == "department"
 
 

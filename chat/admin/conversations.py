@@ -224,7 +224,7 @@ class ConversationAdmin(RightsModelAdmin, AuditedListMixin, ExportMixin, admin.M
         form = kwargs["export_form"]
         what = self.choose_export_resource_class(form, request).__name__
         filters = {name: value for name, value in request.GET.items() if name != "q"}
-        # The search text may be a customer's name, so the audit entry records only whether there was one.
+        # The search text may be a customer's name, so the audit entry only records whether the page was searched.
         is_search = bool(request.GET.get("q"))
         audit.record(
             request.user,

@@ -25,8 +25,9 @@ class LogEntry:
 class ConversationRecord:
     """One page of the record of a conversation.
 
-    `entries` are in display order, each note after the last message before it. `answers` are pairs of label and answer
-    from the pre-chat form. `after` is the parameter that requests the next page, or None on the last page.
+    `entries` are in display order: a note follows the last message that was sent before the note was written. `answers`
+    are pairs of label and answer from the pre-chat form. `after` is the parameter that requests the next page, or None
+    on the last page.
     """
 
     conversation: Conversation

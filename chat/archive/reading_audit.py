@@ -8,8 +8,9 @@ from chat.models import Attachment, Conversation, Status
 def audit_reading(staff: Staff, conversation: Conversation, *, where: str) -> None:
     """Add an audit entry: the staff member has read the messages of a conversation.
 
-    Reading a closed conversation is recorded every time, and reading any other once per reader and day. Nothing is
-    recorded for an unclosed conversation that is assigned to the reader or waits in one of the reader's departments.
+    Reading a closed conversation is recorded every time. Reading any other conversation is recorded once per reader and
+    day. Nothing is recorded for an unclosed conversation that is assigned to the reader or waits in one of the reader's
+    departments.
     """
     if conversation.status == Status.CLOSED:
         audit.record(staff, "transcript.read", conversation, where=where)
@@ -41,7 +42,8 @@ def audit_file(staff: Staff, attachment: Attachment, *, where: str) -> None:
 def is_own_work(staff: Staff, conversation: Conversation) -> bool:
     """Return whether the conversation is part of the staff member's current work.
 
-    It is if it waits in one of their departments, or if it is assigned to them and not yet closed.
+    A conversation is part of it while it waits in one of their departments, or while it is assigned to them and not
+    closed.
     """
     if conversation.status == Status.WAITING:
         return staff.departments.filter(pk=conversation.department_id).exists()

@@ -25,8 +25,8 @@ MAX_EXAMINED = 2000
 SCANNED_MESSAGES = 30_000
 # Up to this number of candidates, fetch all their ids at once. The ids take 40 KB.
 MAX_CANDIDATE_IDS = 5000
-# The number of candidates to fetch at once after the first query did not fill the page. If the reader has no access to
-# some conversations, the batches of ids grow up to this number.
+# The number of candidates to fetch at once after the first query did not fill the page. It is also the size up to which
+# the batches of ids grow for a reader who may not see all conversations.
 CANDIDATE_BATCH = 500
 ROW = ("pk", "conversation_id", "body")
 EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
@@ -179,8 +179,8 @@ def _candidates(
        would return every message that ever contained the word.
     2. If at most MAX_CANDIDATE_IDS older messages contain the terms, fetch all their ids from the index, and then the
        newest few hundred messages.
-    3. If the page is still not full, the reader may see only few of the candidates. Use one query with all conditions,
-       which PostgreSQL starts from the condition with fewer rows.
+    3. If the page is still not full, use one query with all conditions, including the reader's rights. PostgreSQL then
+       begins with the condition that fewer rows meet, which helps a reader who may see only few of the candidates.
 
     Ways 1 and 2 check for each candidate whether the reader may see it. Collecting all readable conversations first
     takes longer than the search.

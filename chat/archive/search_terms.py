@@ -53,7 +53,7 @@ def terms_of(text: str) -> list[str]:
 def query_terms(text: str) -> list[str]:
     """Return the terms of a query; a message must contain all of them to match.
 
-    They are the words and the pairs of adjacent CJK characters, or a single CJK character that stands alone.
+    The terms are the words, the pairs of adjacent CJK characters, and every CJK character that stands alone.
     """
     terms: dict[str, None] = {}
     for match in _RUNS.finditer(normalized(text)[:200]):

@@ -205,8 +205,8 @@ def _reencode(data: bytes, content_type: str, name: str | None) -> ExaminedFile:
 def clean_name(name: str | None, content_type: str) -> str:
     """Return a file name that is safe to display and to use on disk.
 
-    The result is one line, without a path and without characters that change the reading order. Its extension is that
-    of the content type.
+    The result is one line, without a path and without characters that change the reading order. Its extension is the
+    usual one for the content type.
     """
     extension = FILE_TYPES[content_type][1]
     text = unicodedata.normalize("NFC", name or "").replace("\\", "/").rsplit("/", 1)[-1]

@@ -84,7 +84,7 @@ def eight_bit(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16"):
         return _eight_bit_grey(picture)
     if picture.mode in ("I", "F"):
-        # Refuse modes to which no allowed format is decoded. `convert` would clip their values to white.
+        # No allowed format is decoded to another mode. Refuse others, because `convert` would clip values to white.
         raise ValueError(picture.mode)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         return picture.convert("RGBA")
@@ -116,7 +116,7 @@ def _eight_bit_grey(picture: Image.Image) -> Image.Image:
 def in_srgb(picture: Image.Image, info: dict[Any, Any]) -> Image.Image:
     """Return the picture converted to sRGB, by its colour profile or, for a PNG, by its gamma.
 
-    This is needed because both are removed with the metadata.
+    The conversion is needed because the profile and the gamma are removed with the metadata.
     """
     profile = info.get("icc_profile")
     if profile:

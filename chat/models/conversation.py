@@ -37,8 +37,8 @@ class Conversation(models.Model):
 
     `last_seq` is the highest of the numbers 1, 2, 3 ... of its messages. A read mark such as `agent_read_seq` means
     that the agent has read everything up to and including that seq; read marks never decrease. Every write that changes
-    something that a `protocol.Row` shows raises `revision`. Actions lock the conversation first; the writer thread does
-    not, and writes a conversation only if its revision is the one that it has read.
+    a value shown in a `protocol.Row` raises `revision`. Actions lock the conversation before they write it. The writer
+    thread does not lock it, and writes only if the revision is still the one that it has read.
     """
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
@@ -145,7 +145,8 @@ class Conversation(models.Model):
 class Assignment(models.Model):
     """A period in which a conversation belonged to one agent.
 
-    It records the reason, the person who assigned the conversation, and the agent who would have been next.
+    It records the reason, the person who assigned the conversation, and the online colleague who then had the fewest
+    conversations.
     """
 
     class Reason(models.TextChoices):

@@ -48,8 +48,8 @@ class CannedReply(models.Model):
     initials = models.CharField(
         max_length=600, blank=True, editable=False, help_text="pinyin spellings of the title, for search"
     )
-    # The knowledge point from which the reply was made, as in `Message.source`. The reply is deactivated when that
-    # point changes or is withdrawn.
+    # The knowledge point from which the reply was made, in the form of `Message.source`. The reply is deactivated when
+    # that point changes or is withdrawn.
     source = models.CharField(
         max_length=40, blank=True, default="", db_default="", editable=False, db_index=True
     )

@@ -39,7 +39,7 @@ class FrameHead(Struct):
 
     @property
     def id(self) -> str:
-        """The `client_id` of the frame, or "" if it is missing or no UUID."""
+        """The `client_id` of the frame, or "" if it is missing or not a UUID."""
         try:
             return str(UUID(self.client_id))
         except (ValueError, TypeError, AttributeError):
@@ -59,8 +59,8 @@ def length_violation_of(error: Exception) -> LengthViolation | None:
 
 
 def head_of(text: str | bytes) -> FrameHead:
-    """Return the identifying fields of a frame or body that could not be decoded. They are empty if it is no JSON
-    object."""
+    """Return the identifying fields of a frame or body that could not be decoded. The fields are empty if the text is
+    not a JSON object."""
     try:
         return _head_decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

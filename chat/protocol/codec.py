@@ -58,9 +58,10 @@ def _decode(text: str, decoder: Any, known: frozenset[Any]) -> Any:
 
 
 def _violation_of_long(text: str, decoder: Any) -> LengthViolation:
-    """Return the length violation of an oversized frame: that of a field that is too long, if there is one.
+    """Return the length violation of an oversized frame.
 
-    Otherwise, it is the violation of the limit on the whole frame, in bytes.
+    If a field of the frame is too long, it is the violation of that field's limit. Otherwise, it is the violation of
+    the limit on the whole frame, in bytes.
     """
     try:
         decoder.decode(text)

@@ -16,8 +16,8 @@ class MessagePosted(Struct, tag_field="event", tag="message_posted"):
 class ConversationChanged(Struct, tag_field="event", tag="conversation_changed"):
     """A conversation has changed.
 
-    The `was_...` fields have its former values. By these, a process finds the consoles that must remove the
-    conversation from their lists.
+    The `was_...` fields have its former values. They tell a process which consoles must remove the conversation from
+    their lists.
     """
 
     pk: int

@@ -21,8 +21,8 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 MAX_BATCH = 100
-# A request that would wait longer is refused. The widget waits ten seconds for an answer, and connecting takes some of
-# this time.
+# A request that would wait longer is refused. The widget waits ten seconds for an answer, and needs some of this time
+# to connect.
 MAX_WAIT_SECONDS = 5.0
 # The assumed time for one request of a full batch, until the time of a full batch has been measured.
 EXPECTED_SECONDS_PER_REQUEST = 1 / 400
@@ -64,8 +64,8 @@ class RequestCoalescer(Generic[Q, A]):
     async def ask(self, question: Q, is_disconnected: Callable[[], bool] = lambda: False) -> A:
         """Return the answer to the question.
 
-        Raises Overloaded, any exception of `answer`, and Disconnected if `is_disconnected()` is true when the batch is
-        formed.
+        Raises Overloaded. Raises Disconnected if `is_disconnected()` is true when the batch is formed. Also raises any
+        exception that `answer` has raised.
         """
         loop = asyncio.get_running_loop()
         if (wait := len(self._waiting) * self._seconds_per_request) > MAX_WAIT_SECONDS:
@@ -83,7 +83,7 @@ class RequestCoalescer(Generic[Q, A]):
     def _answer_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
         """Answer all waiting requests, batch after batch, on this thread.
 
-        Returning to the event loop after each batch would cost time, because it is busy with clients that are
+        Returning to the event loop after each batch would cost time, because the loop is busy with clients that are
         connecting.
         """
         while batch := self._next_batch(loop):

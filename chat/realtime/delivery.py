@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 GROUP = "hub"
 PUBLISH_TIMEOUT_SECONDS = 1.0
 # Another process counts as no longer listening if it has sent nothing for this number of sweeps. Each listening process
-# sends a sign every ten sweeps.
+# publishes a message without events every ten sweeps.
 LISTENING_SWEEPS = 40
 MAX_UNPUBLISHED = 10_000
 
@@ -69,8 +69,8 @@ class Hub(Subscriptions):
         self._unpublished: list[Event] = []
         self._has_unpublished = asyncio.Event()
         self._is_publishing = False
-        # The time of the loop until which another process counts as listening. After that time, events are not
-        # published.
+        # The time, by the clock of the loop, until which another process counts as listening. After that time, events
+        # are not published.
         self._others_listen_until = 0.0
         self._is_sign_due = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -102,7 +102,7 @@ class Hub(Subscriptions):
 
     @contextmanager
     def one_wake(self) -> Iterator[None]:
-        """Wake the loop only once for all calls that are scheduled inside the `with` block, at its end."""
+        """Wake the loop once, at the end of the `with` block, for all calls that are scheduled inside the block."""
         self._is_wake_scheduled = True
         try:
             yield
@@ -171,7 +171,7 @@ class Hub(Subscriptions):
     def _route_message(self, event: MessagePosted) -> None:
         pk, row = event.pk, event.row
         self.touched.add(pk)
-        # The head advances only to the next seq. A gap is filled by the sweep and by the screens themselves.
+        # Record the seq only if it follows the last one. The sweep and the screens themselves fetch missing messages.
         if self.heads.get(pk, -1) == event.message.seq - 1:
             self.heads[pk] = event.message.seq
         if pk in self.visitors:
@@ -190,7 +190,7 @@ class Hub(Subscriptions):
         self.touched.add(pk)
         self._to_visitors(protocol.encode(event.frame), pk)
         if self._is_next(pk, row):
-            # Supervisors' lists do not show how far the visitor has read, so leave them out for a visitor's read mark.
+            # Supervisors' lists do not show how far the visitor has read, so do not send them a visitor's read mark.
             has_no_use = self._overseers - self.watchers.get(pk, set())
             self._send_row(pk, row, without=has_no_use if event.frame.role == "visitor" else frozenset())
 
@@ -212,8 +212,9 @@ class Hub(Subscriptions):
     def _is_next(self, pk: int, row: Row) -> bool:
         """Whether consoles may get the row that comes with a message or a read mark.
 
-        They may not if the row was already sent, or if it contains a change whose own event is still to come or is
-        lost. Only that event says in which lists the conversation was before. If it is lost, the sweep sends the row.
+        They may not if the row was already sent. They also may not if the row contains an earlier change whose own
+        event has not arrived: only that event says in which lists the conversation was before. If that event is lost,
+        the sweep sends the row.
         """
         sent = self.sent_rows.get(pk)
         return sent is None or SentRow.of(row) == sent._replace(revision=sent.revision + 1)
@@ -266,7 +267,8 @@ class Hub(Subscriptions):
     # -- notifications between processes -----------------------------------------------------------------
 
     def announce(self, events: list[Event], received_at: Sequence[float] = ()) -> None:
-        """Push events to the sockets of this process at once, and queue them for one publish to the other processes.
+        """Push events to the sockets of this process at once, and queue them to be published to the other processes
+        together.
 
         Call it on the loop. `received_at` has the times at which this process received the messages among the events;
         the metrics use them.
@@ -372,7 +374,8 @@ def announce(events: list[Event], received_at: Sequence[float] = ()) -> None:
             # A management command or a process without sockets has no running loop to publish from.
             async_to_sync(send_to_layer)(hub.process, events)
     except Exception as error:
-        # The change is committed and the sweeps find it. The caller must not take it for a failure.
+        # Do not raise: the change is committed and the sweeps will find it, so the caller must not conclude that it
+        # failed.
         logger.warning("%d events were not announced: %s", len(events), type(error).__name__)
 
 

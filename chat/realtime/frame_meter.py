@@ -1,8 +1,8 @@
 """Counts the frames and bytes that a client sends, before the server's WebSocket library parses them.
 
 Servers answer pings and reassemble fragments by themselves, so no consumer sees these frames. One read can contain
-10,000 of them. Each of the two libraries then works for a second, while every other client waits. The meter parses
-frame headers only.
+10,000 of them. The WebSocket libraries of Daphne and uvicorn both take a second for such a read, while every other
+client waits. The meter parses frame headers only.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from typing import Any
 
 from chat import limits
 
-# The libraries accept messages of 1 MiB and more (uvicorn: 16 MiB); a frame of our protocol has at most 16 KiB.
+# The maximum length of a frame from a client. A frame of our protocol has at most 16 KiB, but the libraries accept
+# messages of 1 MiB and more (uvicorn: 16 MiB).
 MAX_FRAME_BYTES = 256 * 1024
 # Bytes charged for each read in addition to its own bytes. A client may send single bytes, and each read costs work.
 READ_COST_BYTES = 256
@@ -128,6 +129,6 @@ class FrameMeter(asyncio.Protocol):
 
     def _break_cycle(self) -> None:
         """Break the reference cycle with the WebSocketTransport. Otherwise only the garbage collector would free the
-        two."""
+        meter and the transport."""
         self._on_flood = self._protocol = None
         self._pause = _do_nothing

@@ -7,7 +7,8 @@ from uuid import UUID
 from chat.actions.posts import Outcome, Post
 from chat.errors import Refusal
 
-# The maximum number of unanswered posts of one socket. A person who types fast may have as many (limits.posts).
+# The maximum number of unanswered posts of one socket. It equals the burst that `limits.posts` allows a person who
+# types fast.
 MAX_HELD = 12
 
 
@@ -43,7 +44,7 @@ class PostSequencer:
         return self._refusal
 
     def put_off(self, post: Post, refusal: Refusal) -> None:
-        """Refuse a post that has just arrived. The posts after it are also refused until it is sent again."""
+        """Refuse a post that has just arrived. Later posts are also refused until this post is sent again."""
         self.held[:1] = [post]
         self._refusal = refusal
         self._answer(post.client_id, refusal)
@@ -56,9 +57,9 @@ class PostSequencer:
         self._answer(post.client_id, self._refusal)
 
     def add(self, post: Post) -> None:
-        """Store a post after the posts before it.
+        """Pass a post to the writer, after all posts that were added before it.
 
-        If a post was put off, the caller may only add that same post, sent again.
+        While a post must be sent again, the caller may add only the repeat of that post.
         """
         self.forget()
         if self._stored is None:
@@ -101,7 +102,8 @@ class PostSequencer:
         self.held = []
 
     def close(self) -> None:
-        """Drop the references to the socket, which holds this queue. The reference cycle would keep both in memory.
+        """Drop the references to the socket, which itself refers to this object. The reference cycle would keep both in
+        memory.
 
         Posts that still wait are neither stored nor answered, so the client posts them again on its next connection.
         """

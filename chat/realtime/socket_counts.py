@@ -55,7 +55,7 @@ class SocketCounts:
             self._renewal = loop.create_task(self._renew())
 
     async def _renew(self) -> None:
-        """Report the high counts of this process again and again until there are none.
+        """Report the counts of SHARED_FROM or more every RENEW_SECONDS, as long as this process has such counts.
 
         Reported counts expire, so the counts of a killed process disappear.
         """

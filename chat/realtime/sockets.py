@@ -25,8 +25,8 @@ logger = logging.getLogger(__name__)
 MAX_UNSENT_BYTES = 2 * 1024 * 1024
 # Seconds until the connection is aborted: a slow reader gets time to read the reason, a flooding client gets less.
 ABORT_SECONDS = {"slow": 10.0, "flood": 3.0}
-# Seconds to wait for the peer's close frame: longer than on Daphne (server/daphne/transport.py). uvicorn never stops
-# waiting by itself.
+# Seconds to wait for the peer's close frame. This is longer than the time limit on Daphne (server/daphne/transport.py);
+# uvicorn itself has none.
 CLOSE_SECONDS = 7.0
 # Seconds to wait for a visitor's hello: the widget sends it as soon as the socket is open.
 HELLO_SECONDS = 10.0

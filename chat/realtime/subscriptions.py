@@ -49,8 +49,8 @@ class StaffSocket(Protocol):
     role: str
     departments: frozenset[int]
     sees_all: bool
-    # Primary keys by uuid. `watched`: the conversations that the socket watches. `parked`: conversations that the
-    # screen still shows, but that have moved to where this staff member may not follow them.
+    # Primary keys by uuid. `watched` has the conversations that the socket watches. `parked` has the conversations that
+    # the screen still shows, although this staff member may no longer follow them after a transfer.
     watched: dict[str, int]
     parked: dict[str, int]
 
@@ -85,7 +85,8 @@ class Subscriptions:
         self.visitors: defaultdict[int, set[VisitorSocket]] = defaultdict(set)
         self.watchers: defaultdict[int, set[StaffSocket]] = defaultdict(set)
         self.staff: set[StaffSocket] = set()
-        # Widgets by the primary key of their visitor, for visitors with a row: a sign-in or logout ends older widgets.
+        # Widgets by the primary key of their visitor, for visitors that are stored in the database. A sign-in or logout
+        # ends a visitor's older widgets.
         self.widgets: defaultdict[int, set[VisitorSocket]] = defaultdict(set)
         # Consoles by the content of their lists: a staff member's own conversations, a department's queue, or
         # everything.
@@ -94,14 +95,15 @@ class Subscriptions:
         self._overseers: set[StaffSocket] = set()
         # The last seq handed to the sockets of a conversation, for conversations that have sockets.
         self.heads: dict[int, int] = {}
-        # The last row of each conversation sent to our screens. The sweep compares its revision with the database. Some
-        # screens may show a newer row, but no screen of this process has missed a change up to this one.
+        # The last row of each conversation that was sent to the screens of this process. The sweep compares its
+        # revision with the database. Some of these screens may show a newer row, but none has missed a change up to
+        # this revision.
         self.sent_rows: dict[int, SentRow] = {}
-        # Conversations that the next sweep must examine even if their rows have not changed: since the last sweep a
-        # socket subscribed to them or an event of theirs was sent.
+        # Conversations that the next sweep must examine even if their rows have not changed: since the last sweep, a
+        # socket has subscribed to the conversation, or an event about it was sent.
         self.touched: set[int] = set()
-        # The touched conversations whose row one screen has loaded from the database, while no event about them was
-        # sent here. Other screens of this process may have missed an event.
+        # Those touched conversations about which no event was sent here, but whose row one screen has loaded from the
+        # database. The other screens of this process may have missed an event.
         self.loaded_only: set[int] = set()
         # Notes of the last seconds that were sent to our screens.
         self.sent_notes: set[int] = set()

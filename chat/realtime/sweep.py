@@ -1,9 +1,9 @@
 """The sweep: every second or two, each process queries the database for changes whose notification was lost.
 
-It limits the delay when the channel layer is down, flushed or full. Because of the sweep, the layer can fail without
-losing a message. It also sends waiting visitors their queue position. It ends the sockets of people who may no longer
-listen: staff whose rights have ended, and visitors whose token is void or whose conversation now belongs to another
-visitor.
+The sweep limits the delay of messages when the channel layer is down, flushed or full, so no message is lost when the
+layer fails. The sweep also sends waiting visitors their queue position, and ends the sockets of people who may no
+longer receive events: staff whose rights have ended, and visitors whose token is void or whose conversation now belongs
+to another visitor.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-# Each of these parts of the sweep runs once in this number of rounds.
+# The number of rounds after which each of these parts of the sweep runs again.
 ACCESS_EVERY = 2
 POSITIONS_EVERY = 2
 PRESENCE_EVERY = 10
 LISTENING_EVERY = 10
-# Once in this number of rounds, the sweep examines everything. The other rounds examine only changes, so anything that
-# they miss is found within half a minute.
+# After this number of rounds, the sweep examines everything. The other rounds examine only changes. If they
+# miss one, it is found within half a minute.
 EVERYTHING_EVERY = 20
 
 
@@ -99,8 +99,8 @@ async def _send_missed(hub: "Hub", cursor: SweepCursor) -> SweepCursor:
         hub.loaded_only |= loaded_only
         raise
     _check_owners(hub, result)
-    # Keep a row that was sent while the query ran. If that row was older than the stored one, the next round detects
-    # it.
+    # Change `sent_rows` only where no row was sent while the query ran. If the row sent meanwhile is older than the one
+    # in the database, the next round detects it.
     for pk in result.unlisted:
         if pk in request.sent_rows and hub.sent_rows.get(pk) == request.sent_rows[pk]:
             del hub.sent_rows[pk]
@@ -133,8 +133,10 @@ def _check_owners(hub: "Hub", result: SweepResult) -> None:
 
 
 async def _check_access(hub: "Hub") -> bool:
-    """End the sockets of people who may no longer listen. Always returns True, so that the caller can detect a
-    failure."""
+    """End the sockets of people who may no longer receive events.
+
+    Always returns True, so that the caller can tell success from the None that `_log_failure` returns.
+    """
     await _check_rights(hub)
     await _check_tokens(hub)
     return True

@@ -3,8 +3,8 @@
 They run on a thread. The cost of a round depends on the number of changes, not on the number of sockets. PostgreSQL
 stores for each row the transaction that wrote it last, and knows at each moment which transactions have not ended. A
 round remembers the oldest of these. A row written by an older transaction has not changed since, no matter when a
-transaction commits or what the clocks say. SQLite does not store transactions, so there a round examines everything,
-for a single process.
+transaction commits or what the clocks say. SQLite does not store transactions, so on SQLite every round examines
+everything. That is cheap enough, because there is only one process.
 """
 
 from collections.abc import Collection
@@ -23,8 +23,8 @@ from chat.realtime.subscriptions import SentRow
 
 # The maximum number of waiting conversations to examine in the departments with a console here.
 MAX_WAITING = 500
-# Used when only timestamps are available. A row with a timestamp up to this long before a round may have been committed
-# after the round.
+# Used where rounds compare timestamps because transactions are not known, as on SQLite. A row whose timestamp is up to
+# this long before a round may have been committed after the round.
 OVERLAP = timedelta(seconds=10)
 
 
@@ -55,11 +55,11 @@ class SweepRequest:
     heads: dict[int, int]
     sent_rows: dict[int, SentRow]
     sent_notes: frozenset[int]
-    # Conversations with a new subscription or a sent event since the last round. The sent row may be older than the row
-    # that the last round saw.
+    # Conversations with a new subscription or a sent event since the last round. The row that was sent may be older
+    # than the row that the last round read.
     touched: frozenset[int]
-    # The touched conversations whose row one screen has loaded from the database, while no event about them was sent
-    # here.
+    # Those touched conversations about which no event was sent here, but whose row one screen has loaded from the
+    # database.
     loaded_only: frozenset[int]
     cursor: SweepCursor
     at: datetime
@@ -73,7 +73,7 @@ class SweepResult:
     rows: dict[int, SentRow]
     # The examined conversations that no screen here shows any more.
     unlisted: set[int]
-    # The visitor of each examined conversation.
+    # The id of the visitor of each examined conversation, by the conversation's id.
     owners: dict[int, int]
     # The events that were not sent here.
     events: list[Event]
@@ -142,8 +142,8 @@ def _missed_events(request: SweepRequest, stored: dict[int, _Stored]) -> list[Ev
         values["id"]: serializers.row_of(values)
         for values in Conversation.objects.filter(pk__in=changed).order_by().values(*serializers.ROW_FIELDS)
     }
-    # No event about these rows was sent to the consoles here; one screen may have loaded such a row itself. Send only
-    # the new rows, because the consoles loaded the older ones with their lists when they opened.
+    # No event about these rows was sent to the consoles here, though one screen may have loaded such a row itself. Send
+    # only the rows that are new since the last round. The consoles got older rows with their lists when they opened.
     unsent = {pk: row for pk, row in current.items() if pk not in request.sent_rows or pk in loaded_only}
     new = _new_since(unsent, request.cursor)
     for pk, row in current.items():

@@ -32,7 +32,8 @@ class WebSocketTransport:
         return False
 
     def write(self, payload: bytes) -> bool:
-        """Write a text message without waiting. Returns False if that is not possible now, or only by `send`."""
+        """Write a text message without waiting. Returns False if the client reads too slowly or has disconnected, or if
+        this transport can only use `send`."""
         return False
 
     async def writable(self) -> None:
@@ -51,6 +52,7 @@ class WebSocketTransport:
     def abort_later(self, seconds: float) -> None:
         """Abort the connection after `seconds` if it is still open.
 
-        A weak reference is enough: the frame meter keeps this object alive as long as the connection is open.
+        The timer holds only a weak reference to this object: the frame meter keeps it alive as long as the connection
+        is open.
         """
         asyncio.get_running_loop().call_later(seconds, _abort, weakref.ref(self))

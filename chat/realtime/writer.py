@@ -1,7 +1,7 @@
 """The writer: one thread in each process that stores posts in batches.
 
-While one batch is being committed, the next one collects. An idle server therefore adds no delay, and a busy server
-commits many posts at once. `accepted` is sent after the commit, never before.
+Posts that arrive while one batch is being committed form the next batch. An idle server therefore adds no delay, and a
+busy server commits many posts at once. The `accepted` frame is sent after the commit, never before.
 """
 
 import logging

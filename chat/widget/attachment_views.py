@@ -1,4 +1,5 @@
-"""The visitor's files and transcripts. The token in the Authorization header identifies the visitor, never a cookie.
+"""The visitor's files and transcripts. The token in the Authorization header identifies the visitor. A cookie never
+does.
 
 The console's views of files and transcripts use the functions of this module too.
 """

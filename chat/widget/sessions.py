@@ -68,8 +68,8 @@ def find_session(hellos: Sequence[Hello]) -> list[VisitorSession | NotFound]:
         elif token is None or (visitor is not None and visitor.site_id != site.pk):
             found_sessions.append(VisitorSession(site, uuid4(), None, None))
         elif visitor is None:
-            # The visitor has a token but no row, so they have not started a conversation, signed in or logged out. Only
-            # generation 0 is valid then.
+            # The visitor has a token but is not stored in the database. Such a visitor has not started a conversation,
+            # signed in or logged out, so only generation 0 is valid.
             uuid = token.visitor if token.generation == 0 else uuid4()
             found_sessions.append(VisitorSession(site, uuid, None, None))
         elif not visitor.accepts(token.generation):
@@ -136,8 +136,8 @@ def _welcome(resumed: ResumedSession, values: dict[str, Any] | None) -> tuple[We
 
 
 def message_page(visitor: Visitor, conversation: UUID, after: int, limit: int) -> Messages:
-    """Return the answer to a fetch frame. Raises NotFound if the conversation does not belong to the visitor (any
-    more)."""
+    """Return the answer to a fetch frame. Raises NotFound if the conversation does not belong to the visitor, or no
+    longer does."""
     return selectors.page_of(access.conversation_of(visitor, conversation), after, limit)
 
 

@@ -29,7 +29,7 @@ from chat.languages import language_code
 from chat.models import FormField, Site
 from chat.widget import ui_strings
 
-# The indentation of the template. The page holds no text in which line breaks matter.
+# Matches the indentation in the template. It is removed, because the page holds no text in which line breaks matter.
 LAYOUT = re.compile(r"\n\s+")
 # The attributes of every icon; widget.css sets them once for all icons.
 STROKES = ' fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"'
@@ -97,7 +97,7 @@ def loader_script(request: HttpRequest) -> HttpResponse:
 @require_safe
 @compress
 def site_script(request: HttpRequest, key: str) -> HttpResponse:
-    """Return the settings of the site that the loader needs.
+    """Return the settings that the loader needs for this site.
 
     They come as a module and not as JSON, so that the bank's content security policy needs no connect-src.
     """

@@ -16,8 +16,8 @@ from console.approvals.comparison import ApprovalComparison, comparison_of, rows
 from console.gate import NoRight, StaffRequest, open_to
 from core.refusals import Refusal
 
-# The capabilities to approve something, or to write something that needs approval. Each of them gives access to these
-# pages.
+# The capabilities to approve something, or to write something that needs approval. Any one of them gives access to
+# these pages.
 RIGHTS = ("approve_points", "approve_set_up", "edit_points", "edit_shared_replies", "set_up")
 REQUESTS_PER_PAGE = 50
 # The maximum number of requests on one review page, because each is shown in full.
@@ -94,8 +94,8 @@ def _comparison(request: StaffRequest, text: str) -> ApprovalComparison | None:
 def approve_several(request: StaffRequest) -> HttpResponse:
     """Approve several requests independently of each other, and show the outcome of each.
 
-    The form has a field `request` for each of them. It contains the id of the approval request and the digest of the
-    content that the page showed.
+    The form has a field `request` for each approval request. The field contains the id of the request and the digest of
+    the content that the page showed.
     """
     outcomes: list[tuple[Any, str]] = []
     for pair in request.POST.getlist("request")[:MAX_REVIEWED]:

@@ -33,7 +33,7 @@ ITEMS_PER_PAGE = 30
 
 
 def _number(text: str | None) -> int | None:
-    """Parse an id from a query or form. Returns None for a text that is no id."""
+    """Parse an id from a query or form. Returns None for a text that is not an id."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 16 else None
 
 

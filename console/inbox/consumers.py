@@ -154,8 +154,8 @@ class ConsoleConsumer(Socket):
     def _page(self, conversation: UUID, after: int, limit: int) -> Messages:
         """Return a page of messages and audit that the staff member has read them. Raises NotFound.
 
-        Reading a closed conversation is audited every time. Otherwise this socket audits at most once a day for the
-        same status and agent of the conversation.
+        Reading a closed conversation is audited every time. For other conversations, this socket calls `audit_reading`
+        once a day, and again when the status or the agent has changed.
         """
         shown = access.conversation_for(self.staff, conversation)
         reading = (shown.pk, shown.status, shown.agent_id, timezone.localdate())
@@ -208,8 +208,8 @@ class ConsoleConsumer(Socket):
     # -- for the hub -------------------------------------------------------------------------------------
 
     def moved_away(self, pk: int, row: Row) -> None:
-        """Unsubscribe from a conversation that was transferred away. Subscribe again if the person may still follow
-        it."""
+        """Unsubscribe from a conversation that was transferred away. If the person may still follow it, subscribe to it
+        again."""
         self.park(row.id)
         self._returning = asyncio.get_running_loop().create_task(self._return_to(pk, row.id))
 
@@ -226,7 +226,8 @@ class ConsoleConsumer(Socket):
     async def watch_again(self, uuid: str) -> None:
         """Subscribe again to a conversation in `parked`.
 
-        The frame that is sent has no messages but only the last seq; the screen fetches what it lacks.
+        The socket sends a page without messages, which contains only the last seq. The screen then fetches the messages
+        that it lacks.
         """
         try:
             await self._watch(Watch(UUID(uuid), MAX_SEQ))

@@ -78,7 +78,8 @@ def post_message(request: StaffRequest, uuid: UUID) -> HttpResponse:
 
 
 def _version_of(uuid: UUID, post: AgentPost) -> Version | None:
-    """Return the version of the knowledge point from which the message was made, or None if it was made from none.
+    """Return the version of the knowledge point from which the message was made, or None if it was not made from a
+    point.
 
     Raises BadRequest for an invalid source. Raises OutOfDate for an outdated version, unless the message is already
     stored.

@@ -82,7 +82,8 @@ def today_of(staff: Staff) -> TodayFigures:
     """Return the agent's statistics since midnight. One query."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     handled = ExpressionWrapper(F("ended_at") - F("assigned_at"), output_field=DurationField())
-    # A conversation may have started on the day before. With this bound, the query can use the index on `started_at`.
+    # A conversation that was assigned today may have started yesterday. The lower bound on `started_at` lets the query
+    # use the index on that column.
     mine = Conversation.objects.filter(
         agent=staff, assigned_at__gte=midnight, started_at__gte=midnight - timedelta(days=1)
     )

@@ -49,9 +49,9 @@ class HelpfulForm(Struct):
 def suggested(request: StaffRequest) -> HttpResponse:
     """Return the three knowledge points that most likely answer the visitor's last question.
 
-    The request body is JSON `{conversation, edition}`; the answer is not older than that edition of the published
-    index. If the conversation is assigned to the agent and no point answers the question, the question is recorded as
-    unanswered.
+    The request body is JSON `{conversation, edition}`. The answer comes from that edition of the published index or
+    from a newer one. If the conversation is assigned to the agent and no point answers the question, the question is
+    recorded as unanswered.
     """
     form = decode_body(request.body, SuggestionsForm)
     edition = published.current(form.edition).edition
@@ -76,8 +76,8 @@ def suggested(request: StaffRequest) -> HttpResponse:
 def found_points(request: StaffRequest) -> HttpResponse:
     """Return the knowledge points and branches that match the text typed so far.
 
-    The request body is JSON `{q, conversation, category, region, edition}`; the answer is not older than that edition
-    of the published index.
+    The request body is JSON `{q, conversation, category, region, edition}`. The answer comes from that edition of the
+    published index or from a newer one.
     """
     form = decode_body(request.body, PointSearchForm)
     edition = published.current(form.edition).edition

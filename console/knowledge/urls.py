@@ -9,7 +9,7 @@ _version = f"{_one}/versions/<int:number>"
 
 urlpatterns = [
     path("points/", list_views.points, name="points"),
-    # This path is not below points/, because every name there is the key of a point.
+    # This path is not below points/, because the part of a path after points/ is the key of a point.
     path("found-points", list_views.search, name="points_found"),
     path("phrasings/", review_views.phrasings, name="phrasings"),
     path("phrasings/<int:pk>/judge", review_views.judge, name="phrasing_judge"),

@@ -1,7 +1,8 @@
 """Removal of bidirectional control characters (UAX 9), which could reorder the text around a user's text.
 
-HTML pages leave a user's text unchanged and isolate it in an element (`bdi`, or with `dir`). In a file or inside a
-sentence, where no element can isolate the text, these functions remove the control characters or close their scope.
+HTML pages leave a user's text unchanged and isolate it in an element (`bdi`, or any element with `dir`). In a file or
+inside a sentence, where no element can isolate the text, these functions remove the control characters or close their
+scope.
 """
 
 import re

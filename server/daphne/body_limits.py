@@ -17,7 +17,8 @@ _reactor: Any = reactor
 
 
 class LimitedRequest(WebRequest):  # type: ignore[misc]
-    """A request that is refused as soon as its Content-Length or its body is too large, or it takes too long."""
+    """A request that is refused as soon as its Content-Length or its body is too large, or its body takes too long to
+    arrive."""
 
     _deadline: Any = None
     _is_refused = False
@@ -28,7 +29,8 @@ class LimitedRequest(WebRequest):  # type: ignore[misc]
         super().__init__(*args, parsePOSTFormSubmission=False, **kwargs)
 
     def gotLength(self, length: int | None) -> None:
-        """Apply the limits. Twisted calls it when all headers have arrived; `length` is None if it is unknown."""
+        """Apply the limits. Twisted calls this method when all headers have arrived; `length` is None if it is
+        unknown."""
         super().gotLength(length)
         if length == 0:
             return

@@ -14,7 +14,7 @@ from twisted.web import http
 from server.daphne.body_limits import LimitedRequest
 from server.library_internals import Internal, check_internals
 
-# The versions for which the patches and the uses of internals were written and measured. A test compares them with the
+# The versions for which the patches and the uses of internals were written and tested. A test compares them with the
 # installed versions.
 VERSIONS = {"daphne": "4.2.3", "Twisted": "26.10.0", "autobahn": "26.10.2"}
 

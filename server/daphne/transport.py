@@ -1,6 +1,6 @@
 """The transport of a WebSocket on Daphne.
 
-Daphne's `send` never waits, and Twisted keeps everything that a client does not read in memory without a limit
+Daphne's `send` never waits. Twisted stores everything that a client has not read yet, without a limit on the memory
 (django/daphne #170). Twisted's own transport has backpressure and can abort.
 """
 
@@ -59,14 +59,15 @@ class DaphneTransport(WebSocketTransport):
             self._transport.wrappedProtocol = self.meter
         else:
             self._transport.protocol = self.meter
-            # The producer is Twisted's HTTP channel of the handshake. Break its reference cycle with its request.
+            # The producer is Twisted's HTTP channel of the handshake. Break the reference cycle between the channel and
+            # its request.
             if self._transport.producer is not None:
                 self._transport.producer.requests.clear()
         self._transport.unregisterProducer()
         self._transport.registerProducer(self, True)
         # An option of Autobahn, which may be set for each connection.
         protocol.closeHandshakeTimeout = CLOSE_SECONDS
-        # A closed protocol is the result of its own future. Break that reference cycle (server/gc_tuning.py).
+        # `is_closed` is a future whose result is the protocol itself. Break that reference cycle (server/gc_tuning.py).
         protocol.is_closed.addCallback(_drop_result)
 
     @property
@@ -77,7 +78,7 @@ class DaphneTransport(WebSocketTransport):
         protocol = self._protocol
         if self._drained is not None or protocol.state != protocol.STATE_OPEN:
             return False
-        # A direct write takes half of the time of `send`, which creates a task and passes the layers of Daphne and
+        # A direct write takes half the time of `send`, which creates a task and passes through the layers of Daphne and
         # Autobahn (docs/performance.md, section Patches).
         self._transport.write(encode_frame(payload))
         return True

@@ -1,6 +1,7 @@
 """The transport of a WebSocket on uvicorn.
 
-uvicorn's `send` waits for a slow client. A socket that waits cannot be closed; its asyncio transport can be aborted.
+uvicorn's `send` waits for a slow client. While `send` waits, the socket cannot be closed, but its asyncio transport can
+be aborted.
 """
 
 import asyncio
@@ -16,7 +17,8 @@ from chat.realtime.frame_meter import FrameMeter
 from chat.realtime.transport import WebSocketTransport
 from server.library_internals import Internal
 
-# The versions for which the uses of internals were written. A test compares them with the installed versions.
+# The version of uvicorn for which the uses of its internals were written. A test compares it with the installed
+# version.
 VERSIONS = {"uvicorn": "0.54.0"}
 
 INTERNALS = (
