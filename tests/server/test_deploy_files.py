@@ -1,6 +1,7 @@
 """Tests of the files in deploy/.
 
-The program that reads a file, or a linter, checks it. The limits in the files must fit the limits of the service.
+Each file is checked by the program that reads it, or by a linter. The limits in the files must fit the limits of the
+service.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def test_systemd_stop_timeout_exceeds_the_drain() -> None:
 def commands() -> list[list[str]]:
     """Return the commands that start a server, split into arguments.
 
-    They come from the systemd unit, which also has one in a comment, and from the Containerfile.
+    The commands come from the Containerfile and the systemd unit, which has a second command in a comment.
     """
     lines = re.findall(r"^(?:# )?ExecStart=(.+)$", SERVICE, re.M)
     container = re.search(r'^CMD \["(.+)"\]$', CONTAINERFILE, re.M)
