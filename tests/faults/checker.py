@@ -25,7 +25,7 @@ VISITOR_KINDS = frozenset(
         *("is_typing", "was_seen", "pong", "bye", "aurora"),
     )
 )
-# Seconds for which a socket may still hear frames after its rights have ended.
+# Seconds for which a socket may still receive frames after its account has been disabled.
 REVOKED_SECONDS = 5.0
 
 SEQ, ID, BODY, ROLE, AGENT, COMMITTED = range(6)
@@ -77,7 +77,8 @@ class Facts:
         self.bodies = {
             row[BODY]: (stored.conv, row) for stored in self.stored.values() for row in stored.rows if row[ID]
         }
-        # A browser does not tell the client_id under which it sends, but every body in a run is unique.
+        # Chromium's pages do not reveal the client_ids of their messages. Find these messages by their bodies, because
+        # every body in a run is unique.
         self.acks = self._keyed("ack")
 
     def _keyed(self, op: str) -> list[tuple[str, str, Record]]:
@@ -224,7 +225,7 @@ def order_of_sends(facts: Facts) -> Iterator[Violation]:
     """Check the order of one sender's messages.
 
     A message must be stored before a later one if it was accepted before the later one was sent, or if both were sent
-    over the same connection. This also holds for a message that was refused for a while and sent again.
+    over the same connection. This also holds for a message that was refused with a time to retry and sent again.
     """
     acked_at: dict[tuple[str, str], float] = {}
     for conv, key, ack in facts.acks:
@@ -355,10 +356,10 @@ def _differences(facts: Facts, who: str, conv: str, shown: Sequence[object]) -> 
 
 @rule
 def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
-    """Check that reported read marks never decrease, are not beyond the last message, and were sent by a client
-    before."""
-    # The history has no read marks of a browser. A browser marks on the widget's page, and as an agent in every
-    # conversation assigned to it.
+    """Check that every reported read mark was sent by a client before, that the stored read marks are not lower, and
+    that none is beyond the last message."""
+    # The history does not record the read marks that Chromium sends, so do not look for them on the sides that it may
+    # have marked: the sides of its two pages, and the agent's side of conversations assigned to its agent.
     unclaimed = {(record["conv"], record["role"]) for record in facts.by_op["dom"]}
     protocol_clients = {record["who"] for record in facts.by_op["receive"]}
     for conversation in facts.stored.values():
