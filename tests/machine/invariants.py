@@ -41,11 +41,11 @@ class InvariantChecker:
         self.sent: defaultdict[Any, list[str]] = defaultdict(list)
         # Tabs that were closed or logged out. They may lose their unsent messages.
         self.gone: set[str] = set()
-        # Revision, last seq, read marks and the rest of each stored row.
+        # For each conversation, the row stored at the last check: its revision, (last seq, read marks), other columns.
         self._rows: dict[str, tuple[int, tuple[int, ...], tuple[Any, ...]]] = {}
         self._sent_rows: dict[tuple[str, int], dict[str, Any]] = {}
-        # The key is (tab, list or thread, conversation). For a thread, the key also has the number of the console's
-        # welcomes.
+        # The key is (tab, "list" or "thread", conversation). For a thread, the key also contains the number of welcome
+        # frames that the console has received.
         self._shown_revisions: dict[tuple[Any, ...], int] = {}
         self._shown_marks: dict[tuple[str, str], tuple[int, ...]] = {}
         self._stored: dict[str, list[StoredMessage]] = {}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
-# Seconds without a pong after which Daphne and uvicorn give a connection up. Their options set this time.
+# Seconds without a pong after which Daphne and uvicorn give a connection up, as set by their command-line options.
 SERVER_NOTICES_SECONDS = 35.0
 # Added to the time of each message to keep messages in order, because timers that are due at the same moment have no
 # order.

@@ -131,7 +131,7 @@ class Schedule:
     def pick_process(self, tab: str) -> Process | None:
         """Return a random running process, as a load balancer without sticky sessions would.
 
-        The result is None if the request cannot arrive.
+        The result is None if no process is running or if the tab's network is down.
         """
         running = [process for process in self.processes if not process.is_dead]
         if not running or tab in self.is_network_down:
@@ -181,8 +181,8 @@ class Schedule:
     # -- the end -------------------------------------------------------------------------------------------
 
     def heal(self) -> None:
-        """Heal all faults and wait until every screen shows all messages. Fail with the missing ones if that takes too
-        long."""
+        """Heal all faults and wait until every screen shows all messages. If that takes too long, fail with a list of
+        what is missing."""
         self.is_database_down = False
         self.is_network_down.clear()
         self.channel_layer.mode = "reliable"
