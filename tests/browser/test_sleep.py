@@ -23,7 +23,8 @@ from tests.harness.servers.half_open import HalfOpenProxy
 from tests.people import MEI
 
 CYCLES = 5
-# Time in which a page must notice that it is awake. A busy machine is fast enough. The next heartbeat comes much later.
+# The time within which a page must notice that it is awake. A busy machine can keep to this time. The next heartbeat
+# comes much later, so the page cannot have waited for it.
 AWAKE_WITHIN_MS = 8_000
 
 # Simulates that a phone hides or shows the page, because headless Chromium cannot hide a page.
