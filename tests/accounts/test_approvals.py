@@ -116,7 +116,7 @@ def test_author_of_a_discarded_draft_may_not_approve_until_publication(cast: Cas
     with pytest.raises(OwnWork):
         approve_version(by=cast.yun, version=again.pk)
     approve_version(by=cast.an, version=again.pk)
-    # Publication clears the list of authors, so only the authors of later changes may not give the next approval.
+    # Publication clears the list of authors. The next approval is then refused only to the authors of later changes.
     newer = points.save_draft(by=cast.ning, point=again.point_id, content=a_content("请打电话。"))
     points.submit(by=cast.ning, version=newer.pk)
     approve_version(by=cast.yun, version=newer.pk)
