@@ -232,8 +232,8 @@ def running_server(bank: BankPage) -> Iterator[ChatServer]:
 
 @pytest.fixture
 def server(running_server: ChatServer) -> ChatServer:
-    """Return the server of the test run with only the initial data. If a former test has ended it, it is started
-    again."""
+    """Return the server of the test run with only the initial data. Start it again if an earlier test has stopped
+    it."""
     running_server.start()
     running_server.reset()
     return running_server

@@ -185,7 +185,7 @@ def test_hostile_messages_notes_and_comments_are_shown_as_text(
 
 
 def check_widget(page: Page, loaded_item: dict[str, Any], messages: Sequence[str]) -> None:
-    """Check the messages of the conversation in the widget, with the visitor's token in the browser."""
+    """Check that the widget shows exactly these messages when the browser has the token of `loaded_item`'s visitor."""
     page.goto("/healthz")
     token = f"{loaded_item['token']} {loaded_item['uuid']}"
     page.evaluate("([key, token]) => localStorage.setItem(key, token)", [f"lianxin.{SITE_KEY}.token", token])

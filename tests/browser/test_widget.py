@@ -347,7 +347,8 @@ def test_enter_does_not_send_while_input_method_composes(open_widget: OpenWidget
     enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229}
     keys.send("Input.dispatchKeyEvent", {"type": "keyDown", **enter})
     keys.send("Input.insertText", {"text": "你好"})
-    # Safari ends the composition first; its Enter follows in the same event-loop turn with its own key code.
+    # Safari ends the composition first. Its Enter follows in the same event-loop turn, with the key code of a normal
+    # Enter.
     widget.text.evaluate(
         """text => {
             text.dispatchEvent(new CompositionEvent("compositionstart"));
