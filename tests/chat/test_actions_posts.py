@@ -206,8 +206,8 @@ def test_new_post_written_for_an_ended_conversation_is_refused(cast: Cast) -> No
     outcome, events = post_one(repeated_in(second, lost, written_for=first.uuid))
     assert isinstance(outcome, ConversationClosed)
     assert (events, seqs(second)) == ([], [])
-    # A post goes into the new conversation if it names no conversation, or if it names the new one because the visitor
-    # has sent it again on purpose.
+    # A post goes into the new conversation if the post names no conversation, or if it names the new one, which means
+    # that the visitor has sent it again on purpose.
     assert isinstance(post_one(repeated_in(second, lost, written_for=second.uuid))[0], AcceptedFrame)
     assert isinstance(post_one(repeated_in(second, visitor_post(first)))[0], AcceptedFrame)
 
@@ -575,7 +575,7 @@ class RandomBatches(TestCase):
 
 @pytest.mark.django_db(transaction=True)
 def test_post_that_waits_for_other_changes_announces_the_row_with_them() -> None:
-    """Check that a post announces the new agent and visitor's name, which changed while the post waited for a lock.
+    """Check that a post announces the agent and the visitor's name that were stored while it waited for a lock.
 
     After the wait, PostgreSQL returns the new values of the locked conversation, but the old values of joined tables.
     """
