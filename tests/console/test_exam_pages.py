@@ -1,4 +1,4 @@
-"""Tests of exam pages: content, secrecy of right answers, numbers of queries, and text kept in refused forms."""
+"""Tests of exam pages: content, secret right answers, numbers of queries, and refused forms that keep their text."""
 
 from __future__ import annotations
 

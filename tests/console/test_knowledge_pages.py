@@ -1,4 +1,4 @@
-"""Tests of the knowledge pages: content for each person, numbers of queries, and text kept in refused forms."""
+"""Tests of the knowledge pages: content for each person, numbers of queries, and refused forms that keep their text."""
 
 from __future__ import annotations
 
