@@ -28,7 +28,7 @@ SELECT count(*) FROM pg_stat_activity
  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'
 """
 
-# Creates everyone of tests/people.py and N more agents. Every third of these agents also answers for loans.
+# Creates everyone of tests/people.py, and `agents` more agents for cards. Every third of these is also one for loans.
 SET_UP = """
 import json
 from accounts.models import Staff

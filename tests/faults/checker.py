@@ -358,8 +358,9 @@ def _differences(facts: Facts, who: str, conv: str, shown: Sequence[object]) -> 
 def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
     """Check that every reported read mark was sent by a client before, that the stored read marks are not lower, and
     that none is beyond the last message."""
-    # The history does not record the read marks that Chromium sends, so do not look for them on the sides that it may
-    # have marked: the sides of its two pages, and the agent's side of conversations assigned to its agent.
+    # `unclaimed` has the (conversation, side) pairs for which Chromium may have sent read marks: those of its two
+    # pages, and the agent's side of each conversation assigned to its agent. The history does not record such marks
+    # when they are sent.
     unclaimed = {(record["conv"], record["role"]) for record in facts.by_op["dom"]}
     protocol_clients = {record["who"] for record in facts.by_op["receive"]}
     for conversation in facts.stored.values():
@@ -491,7 +492,7 @@ def disabled_hears_nothing(facts: Facts) -> Iterator[Violation]:
             since.pop(record["who"], None)
         elif record["op"] in ("receive", "show", "ack") and record["who"] in since:
             late = record["t"] - since[record["who"]] - REVOKED_SECONDS
-            # A socket opened after this time must receive nothing except a bye frame.
+            # After these seconds, a socket that is opened must receive nothing except a bye frame.
             if late > 0 and record.get("kind") not in ("bye", "status_500"):
                 text = f"{record['who']} received {record.get('kind', record['op'])} {late:.1f} s too late"
                 yield Violation("disabled_hears_nothing", "leaked", text)

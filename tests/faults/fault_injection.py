@@ -213,7 +213,7 @@ class FaultInjection:
 
 
 async def _send_unknown_frames() -> None:
-    """Send events and frames that only a newer version knows, to all processes and to the sockets of this one."""
+    """Send what only a newer version knows: events to all processes, and frames to the sockets of this process."""
     from channels.layers import get_channel_layer
 
     from chat.realtime.delivery import GROUP, hub

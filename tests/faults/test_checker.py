@@ -392,7 +392,7 @@ def test_delays_are_grouped_by_the_active_fault() -> None:
     first(records, "fault", phase="begin")["t"] = 9.0
     first(records, "fault", phase="end")["t"] = 10.5
     found = delays(sorted(records, key=lambda record: float(record["t"])))
-    # Mei's screen was opened later, so its messages have no delay.
+    # Mei's screen does not count, because it was opened after the messages had been accepted.
     assert found == {"no fault": [1.0], "process_kill": [1.0]}
     assert any(line.split()[:2] == ["process_kill", "1"] for line in table(records))
 

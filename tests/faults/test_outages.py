@@ -537,7 +537,7 @@ def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> No
 def test_console_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: Bank, name: str) -> None:
     """Check the memory limit for consoles, whose ASGI `send` is wrapped by Channels' session middleware.
 
-    The transport must be created before the middleware wraps `send`.
+    The limit works only if the server takes the transport from the original `send`, before the middleware wraps it.
     """
     server: AppServer = getattr(bank, name)
     with Widget(server) as widget, Console(server, bank.sessions["mei"].pop()) as deaf:

@@ -59,7 +59,7 @@ class Screen(VisitorClient):
     def received(self, frame: Frame) -> None:
         kind = frame["kind"]
         if kind == "welcome":
-            # All tabs of a visitor have one token.
+            # All tabs of a visitor share one token.
             self.visitor.take_token(frame["token"])
         super().received(frame)
         state = frame.get("state")
