@@ -80,8 +80,8 @@ class InvariantChecker:
         assert self._accepted.setdefault(client_id, seq) == seq, f"accepted twice: {client_id}"
 
     def add_failure(self, error: BaseException | None) -> None:
-        """Record an unhandled exception as a failure. OperationalError is expected while the database is
-        unavailable."""
+        """Record an unhandled exception as a failure, except an OperationalError, which is expected while the database
+        is unavailable."""
         if not isinstance(error, OperationalError):
             self.failures.append(repr(error))
 

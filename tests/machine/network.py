@@ -63,7 +63,8 @@ class Socket:
         self.last_sent = ""
         self._up: asyncio.Queue[Message] = asyncio.Queue()
         self._down_at = self._up_at = 0.0
-        # Use a separate generator, so that the order in which a hub iterates over its sockets changes nothing.
+        # Each socket has its own random generator, so that the delays do not depend on the order in which a hub uses
+        # its sockets.
         self._rng = random.Random(f"{schedule.seed} {number}")
         self._call_later(self._connect)
 

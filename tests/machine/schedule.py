@@ -67,7 +67,7 @@ class Schedule:
         self.loop.run_until_complete(asyncio.sleep(seconds))
 
     def _run_on_loop(self, work: Callable[[], Any]) -> Any:
-        """Run `work` on the loop, outside any server process. On the loop, it may set timers."""
+        """Run `work` on the loop, where it may set timers, but outside any server process."""
 
         async def run() -> Any:
             return work()
@@ -171,7 +171,7 @@ class Schedule:
         try:
             self.checker.check_frame(socket, text)
         except AssertionError as error:
-            # The consumer would take an AssertionError for a broken connection.
+            # Record the error and do not raise it, because the consumer would take it for a broken connection.
             self.checker.failures.append(str(error))
 
     def answered(self, request: Request, status: int, text: str) -> None:
