@@ -110,7 +110,7 @@ OTHER_WRITERS = {
     "core/rate_limits.py",
     "accounts/form_keys.py",
     "accounts/session_queries.py",
-    # Writes approved changes; only the approval actions call it.
+    # This module writes approved changes, and only the approval actions call it.
     "chat/approvals.py",
 }
 # Methods of NumPy, of Pillow and of a Django formset. They do not write to the database: the formset only collects the

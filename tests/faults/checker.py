@@ -410,8 +410,8 @@ def _reported_marks(record: Record) -> list[tuple[str, Sequence[int]]]:
 
 @rule
 def one_row_per_revision(facts: Facts) -> Iterator[Violation]:
-    """Check that two different rows of a conversation have different revisions, because a screen keeps the newest
-    row."""
+    """Check that two different rows of a conversation have different revisions, because a screen keeps the row with
+    the highest revision."""
     rows: dict[tuple[str, int], str] = {}
     for record in facts.by_op["row"]:
         key = record["conv"], record["revision"]
@@ -492,7 +492,7 @@ def disabled_hears_nothing(facts: Facts) -> Iterator[Violation]:
             since.pop(record["who"], None)
         elif record["op"] in ("receive", "show", "ack") and record["who"] in since:
             late = record["t"] - since[record["who"]] - REVOKED_SECONDS
-            # After these seconds, a socket that is opened must receive nothing except a bye frame.
+            # After the allowed time, this person may still open sockets, but these must receive only a bye frame.
             if late > 0 and record.get("kind") not in ("bye", "status_500"):
                 text = f"{record['who']} received {record.get('kind', record['op'])} {late:.1f} s too late"
                 yield Violation("disabled_hears_nothing", "leaked", text)

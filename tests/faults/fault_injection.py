@@ -11,10 +11,10 @@ start when one of these names no longer exists. Requests to `/fault-injection/..
 | `kill?point=NAME` | this process kills itself (SIGKILL) when a post next reaches that point of its path |
 | `fail?error=deadlock&times=3` | the next batches of posts fail inside their transaction |
 | `stall?seconds=2` | the event loop is blocked |
-| `clock?offset=3600` | the clock of this process runs 3600 seconds ahead of the machine's; behind it, if negative |
-| `unknown-frames` | sends events and frames of a future version to all processes and to all sockets of this one |
+| `clock?offset=3600` | sets the clock of this process 3600 seconds ahead of the machine's (behind it, if negative) |
+| `unknown-frames` | sends events of a future version to all processes, and such frames to all sockets of this one |
 | `disable?staff=NAME` | an administrator disables the account |
-| `enable?staff=NAME` | enables it again; the answer is a new session |
+| `enable?staff=NAME` | enables the account again; the response is a new session |
 | `bug?name=NAME` | plants a bug (`bugs.py`); an empty name removes the planted bug |
 | `state` | sizes of the hub's tables, the points passed, the number of effects of the planted bug |
 """

@@ -36,7 +36,7 @@ FAULTS: dict[str, Fault] = {}
 
 
 class NotSupported(Exception):
-    """This machine cannot make the fault; the message says what is missing."""
+    """Raised by a fault that this machine cannot produce. The exception's message says what is missing."""
 
 
 def fault(track: Track, description: str) -> Callable[[Callable[[FaultScheduler], Awaitable[None]]], None]:

@@ -6,15 +6,15 @@ Every record has `t` (seconds of the machine's clock, which PostgreSQL shares) a
 |---|---|
 | begin | who, conv, department: this visitor takes part in this conversation |
 | send | who, role, conv, id (None from a browser), body, connection: sent (or sent again) over that connection |
-| ack | who, conv, id, body, seq: the server said that it is stored |
-| refuse | who, conv, id, body, code: the server refused it for good |
+| ack | who, conv, id, body, seq: the server said that the message is stored |
+| refuse | who, conv, id, body, code: the server refused the message for good |
 | clear | who, conv: the screen was emptied |
-| show | who, role, conv, seq, id, body: on this screen from now on |
-| receive | who, role, kind, conv, body (of a note): any frame but pong |
+| show | who, role, conv, seq, id, body: the message is on this screen from now on |
+| receive | who, role, kind, conv, body (of a note): this client received a frame; pongs are not recorded |
 | mark | who, role, conv, received, read: this client sent a read mark to the server |
 | was_seen | who, role, conv, received, read: this client received a read mark of the side `role` |
 | row | who, conv, revision, marks (of each side), row (a digest): a console received this row |
-| send_note | who, conv, id, body: sent for the first time |
+| send_note | who, conv, id, body: this agent sent a note for the first time |
 | note | who, conv, id, body: the server said that the note is stored |
 | take | who, conv: the server said that the conversation is assigned to this agent |
 | disabled, enabled | who: the account was disabled or enabled again |

@@ -159,7 +159,8 @@ class Visitor:
             first.begin({"name": self.name, "subject": self.department})
             await self._wait_until(lambda: first.has_begun or self.is_over)
             for screen in self.screens[1:]:
-                # The other tabs learn of the new conversation only from this one, so reconnect them.
+                # The server does not tell the other tabs about the new conversation. Reconnect them, so that they learn
+                # of it from the welcome frame.
                 if screen.socket.attempts == 0:
                     self.scenario.spawn(screen.socket.run())
                 else:

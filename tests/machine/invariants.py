@@ -260,7 +260,7 @@ def differences(where: str, row: Row, shown: dict[str, Any], *, without: Collect
     ]
 
 
-# Supervisors' lists do not show how far the visitor has read, so the server does not send it to them.
+# Supervisors' lists do not show the visitor's read marks, so the server sends them no row when only these marks change.
 NOT_IN_LISTS = ("revision", "visitor_received", "visitor_read")
 NOTES = (
     "SELECT n.body FROM chat_note n JOIN chat_conversation c ON c.id = n.conversation_id"

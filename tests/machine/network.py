@@ -1,4 +1,4 @@
-"""The simulated network between browsers and processes: sockets and requests with delays, which can be cut."""
+"""The simulated network between browsers and processes: sockets and requests that are delayed and can be cut."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_nginx_limits_fit_those_of_the_service() -> None:
 def test_nginx_replaces_the_forwarded_headers_of_clients() -> None:
     """Check that nginx replaces X-Forwarded-For, because the service trusts this header.
 
-    No `location` block may set headers, because it would then not inherit the common ones.
+    No `location` block may set headers, because a block that sets its own headers does not inherit the common ones.
     """
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in SITE
     assert "proxy_set_header X-Forwarded-Proto $scheme;" in SITE

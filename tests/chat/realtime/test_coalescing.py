@@ -79,7 +79,7 @@ async def test_disconnected_clients_are_skipped_and_excess_requests_get_random_r
 
 
 async def test_batches_are_answered_while_the_event_loop_is_blocked() -> None:
-    """Check that batches are answered on a thread.
+    """Check that batches are answered on a separate thread.
 
     The event loop may be busy with thousands of handshakes, and the queries must not wait for it.
     """

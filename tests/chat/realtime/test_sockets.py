@@ -784,9 +784,9 @@ def test_watcher_without_the_right_stops_receiving_a_transferred_conversation(
 
 
 def test_console_is_closed_within_five_seconds_of_losing_a_right(cast: Cast, processes: Processes) -> None:
-    """Check that consoles close when staff lose a right, whatever ends it.
+    """Check that consoles close after every change that ends a right of the staff member.
 
-    It ends by a sign-out, a deactivated account, a new password, another role or a removed department.
+    These changes are a sign-out, a deactivated account, a new password, another role and a removed department.
     """
     people = {"mei": cast.mei, "hao": cast.hao, "jun": cast.jun, "yun": cast.yun}
     extra = Staff.objects.create(username="lin", name="林", number="1003", role=Role.AGENT)

@@ -336,7 +336,7 @@ async def test_welcome_contains_a_change_between_the_lookup_and_the_join(quiet_h
 
     _, conversation, opened = await asyncio.to_thread(closing, before)
     async with Wire() as wire:
-        # Call what handles a hello frame, but with a session that was looked up before the conversation changed.
+        # Call the method that answers a hello frame, with a session that was looked up before the conversation changed.
         await wire.consumer._join_and_welcome(opened)
         await wire.until(lambda: bool(wire.frames()))
         (welcome,) = wire.frames()
