@@ -40,8 +40,8 @@ hypothesis_settings.register_profile("search", max_examples=2_000, deadline=None
 def pytest_configure(config: pytest.Config) -> None:
     hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "tests"))
     signal.signal(signal.SIGTERM, _interrupt)
-    # Hashed file names need `collectstatic`; AppServer runs it, and the browser tests cover it. WhiteNoise only warns
-    # when the folder does not exist.
+    # Tests in this process use static files without hashed names, so they need no `collectstatic`. (AppServer runs it
+    # for the tests with servers.) Create the folder, because WhiteNoise warns if it does not exist.
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     # Use a separate folder, so that tests and a server that runs on the checkout's data do not disturb each other.
     state = tempfile.TemporaryDirectory(prefix="lianxin-tests-")
@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     PBKDF2PasswordHasher.iterations = 1
     # Replace a private method of Django. If Django renames this method, the tests only take longer.
     TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]
-    # Set this before the URLconf is loaded.
+    # Set this here, because the URLconf reads it only once, when it is loaded.
     settings.SAMPLE_BANK = True
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
@@ -83,7 +83,7 @@ def cast(db: None) -> Cast:
 
 @pytest.fixture(scope="module")
 def shared_transaction(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Open a transaction for data that all tests of a module read. Changes of each test are rolled back after it."""
+    """Open a transaction for data that all tests of a module read. After each test, its own changes are rolled back."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield
         transaction.set_rollback(True)
@@ -93,14 +93,14 @@ def shared_transaction(django_db_setup: None, django_db_blocker: DjangoDbBlocker
 def empty_published_index() -> None:
     """Clear this process's index of published points before each test.
 
-    The index reads only newer editions, and the edition falls back when a test's database is rolled back.
+    The index is read again only for a higher edition, but a rollback after a test lowers the edition.
     """
     published.forget()
 
 
 @pytest.fixture
 def one_day() -> Iterator[None]:
-    """Stop Django's clock of this process for a test that counts by the day or by the minute.
+    """Stop Django's clock in this process for a test that counts by the day or by the minute.
 
     Otherwise midnight may fall between two readings of the clock. The clocks of server processes keep running.
     """
@@ -110,7 +110,7 @@ def one_day() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Processes:
-    """Two server processes on the test's database and Redis, one of each supported server."""
+    """Two server processes on the test's database and Redis: one runs Daphne and one runs uvicorn."""
 
     daphne: AppServer
     uvicorn: AppServer
@@ -177,8 +177,8 @@ class Announced:
 
 
 class WriterAtOnce:
-    """Stores posts immediately in the test's transaction. The writer's own thread could not see the data of that
-    transaction."""
+    """Replaces the writer: stores posts immediately, in the test's transaction. The real writer's thread could not see
+    the data of that transaction."""
 
     def post(self, post: Post) -> Future[Outcome]:
         future: Future[Outcome] = Future()

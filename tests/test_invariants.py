@@ -1,4 +1,4 @@
-"""The ten invariants: the list of the tests that guard each of them, and tests that all these exist."""
+"""The ten invariants. This module lists the tests that guard each invariant, and checks that the listed tests exist."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ WRITES = {
 }
 # Every package that runs in production.
 OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "server")
-# Folders and modules that may write to the database: the actions, and the layers below them or beside them.
+# Names of folders and modules that may write to the database: the actions, and the layers below or beside the actions.
 WRITERS = ("actions", "migrations", "demo", "commands", "models")
 OTHER_WRITERS = {
     "accounts/actions.py",
@@ -106,14 +106,15 @@ OTHER_WRITERS = {
     "accounts/audit.py",
     "accounts/departments.py",
     "accounts/presence.py",
-    # These modules write counters in Redis, form keys, and Django's sessions.
+    # The next three modules write counters in Redis, form keys, and Django's sessions.
     "core/rate_limits.py",
     "accounts/form_keys.py",
     "accounts/session_queries.py",
-    # Writes approved changes; only the approval actions call it.
+    # This module writes approved changes, and only the approval actions call it.
     "chat/approvals.py",
 }
-# Calls of NumPy, Pillow and a Django formset. The formset only collects the changes that an action then stores.
+# Methods of NumPy, of Pillow and of a Django formset. They do not write to the database: the formset only collects the
+# changes that an action then stores.
 OTHER_SAVES = {"np.delete", "plain.save", "formset.save"}
 
 

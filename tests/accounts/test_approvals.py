@@ -1,7 +1,7 @@
 """Tests of approval requests.
 
-A request is approved at most once, before it expires, with exactly the content that was shown, and never by its
-authors.
+A request can be approved only once, only before it expires, only with exactly the content that the approver was shown,
+and never by its authors.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def test_author_of_a_discarded_draft_may_not_approve_until_publication(cast: Cas
     with pytest.raises(OwnWork):
         approve_version(by=cast.yun, version=again.pk)
     approve_version(by=cast.an, version=again.pk)
-    # Publication clears the list of authors: only authors of later changes count for the next approval.
+    # Publication clears the list of authors. The next approval is then refused only to the authors of later changes.
     newer = points.save_draft(by=cast.ning, point=again.point_id, content=a_content("请打电话。"))
     points.submit(by=cast.ning, version=newer.pk)
     approve_version(by=cast.yun, version=newer.pk)
@@ -139,7 +139,7 @@ def test_approval_is_refused_when_the_stored_content_changed_after_the_request(c
     points.withdraw(by=cast.an, point=point.pk, reason="停办")
     with pytest.raises(SubjectChanged):
         approve_version(by=cast.yun, version=newer.pk)
-    # Nothing is published any more, so the new request shows no content that it would replace.
+    # No version is published now, so there is no earlier content for the new request to show.
     points.submit(by=cast.ning, version=newer.pk)
     assert pending()[0].before == {}
     approve_version(by=cast.yun, version=newer.pk)
@@ -206,7 +206,10 @@ def test_approve_reject_and_withdraw_need_the_right(cast: Cast) -> None:
 
 
 def test_author_may_not_approve_when_a_colleague_requests_the_same_content_again(cast: Cast) -> None:
-    """Check that a withdrawn request of an author still counts when a colleague requests the same content again."""
+    """Check that somebody who withdrew a request still counts as an author of the same content.
+
+    They may not approve it when a colleague requests it again.
+    """
     point = published(cast, is_public=True)
     phrasings.add_phrasings(by=cast.yun, point=point.pk, phrasings=["卡找不到"])
     (first,) = pending()

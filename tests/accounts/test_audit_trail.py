@@ -138,7 +138,8 @@ CONSOLE = {
         WRITES,
     ),
 }
-# The decisions for the list page and the change page of each model in admin.
+# For the list page and the change page of each model in admin: the verb of the audit entry, or the reason why reading
+# is not audited. `ADMIN` has the exceptions and the other pages of admin.
 ADMIN_MODELS = {
     "accounts_auditentry": "audit.read",
     "accounts_department": SETTINGS,
@@ -196,10 +197,9 @@ def names(patterns: Any, prefix: str = "") -> Iterator[str]:
 
 
 def decision_for(name: str) -> str | None:
-    """Return the table's decision for a URL name: the verb of the audit entry, or the reason why reading is not
-    audited.
+    """Return how reading at the URL with this name is audited, according to the tables of this module.
 
-    The result is None if the table has no entry.
+    The result is the verb of the audit entry, the reason why reading is not audited, or None if no table has the name.
     """
     area, _, rest = name.partition(":")
     if area == "console":

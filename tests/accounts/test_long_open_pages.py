@@ -46,7 +46,7 @@ def token_of(client: Client) -> str:
 
 
 def form_in(page: str, action: str) -> dict[str, str]:
-    """Return the hidden fields of the form on the page that has this action URL."""
+    """Return the hidden fields of the page's form with this action URL."""
     form = page[page.index(f'action="{action}"') :]
     form = form[: form.index("</form>")]
     return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form))

@@ -1,7 +1,7 @@
 """Tests of passwords and secrets.
 
-No page reveals a password or a secret. An administrator who sets one must confirm it with their own password. Everybody
-must choose their own password.
+No page reveals a password or a secret. An administrator must type their own password to give a staff member a first
+password or to renew a secret. The staff member must then choose another password at the first sign-in.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ def try_to_sign_in(
 ) -> HttpResponse:
     """Try to sign in once from a new browser.
 
-    X-Forwarded-For contains a false address that the client sent, `claimed`. With `proxies`, the proxy has added the
-    real address after it.
+    X-Forwarded-For contains `claimed`, a false address that the client sent. If `proxies` is not 0, a proxy has added
+    the real address, `address`, after it.
     """
     claimed = headers.pop("claimed", "203.0.113.1")
     forwarded = f"{claimed}, {address}" if proxies else claimed

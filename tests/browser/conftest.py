@@ -66,9 +66,9 @@ Date = class extends Clock {{
 const origin = performance.timeOrigin;
 Object.defineProperty(Performance.prototype, "timeOrigin", {{ get: () => origin + {DAY_MS} }});
 """
-# Replaces Playwright's own list, which disables storage partitioning and so denies storage to a frame of another site.
-# The last two features are pop-ups of the address bar: Chromium would load them for every window, which takes a second
-# of CPU time.
+# Replaces Playwright's own list of disabled features, which disables storage partitioning and so denies storage to a
+# frame of another site. The last two features are pop-ups of the address bar: Chromium would load them for every
+# window, which takes a second of CPU time.
 LIKE_CHROME = "--disable-features=" + ",".join(
     (
         *("HttpsUpgrades", "PaintHolding", "MediaRouter", "OptimizationHints"),
@@ -197,13 +197,13 @@ class ChatServer(AppServer):
 
 @dataclass(frozen=True)
 class HostPage:
-    """The bank's page with a strict content security policy. Its host is `localhost`, and that of the server is
+    """The bank's page with a strict content security policy. The page's host is `localhost`, and the server's host is
     127.0.0.1."""
 
     bank: BankPage
 
     def url(self, *, language: str = "zh-CN", **query: str) -> str:
-        """Return the URL of the page that shows the widget. `site` in the query names another site key."""
+        """Return the URL of the page that shows the widget. `query` can name another site key as `site`."""
         return f"http://localhost:{self.bank.port}/?{urlencode({'lang': language, **query})}"
 
     def foreign_url(self) -> str:
@@ -232,8 +232,8 @@ def running_server(bank: BankPage) -> Iterator[ChatServer]:
 
 @pytest.fixture
 def server(running_server: ChatServer) -> ChatServer:
-    """Return the server of the test run with only the initial data. If a former test has ended it, it is started
-    again."""
+    """Return the server of the test run with only the initial data. Start it again if an earlier test has stopped
+    it."""
     running_server.start()
     running_server.reset()
     return running_server
@@ -395,7 +395,7 @@ def axe() -> Axe:
     def check(page: Page, *, without: Sequence[str] = ()) -> None:
         violations = list[str]()
         for _ in range(2):
-            # Wait for colour transitions to end; only violations found twice count.
+            # Wait for colour transitions to end. The second round repeats a check that has found violations.
             wait_until(
                 page, "document.getAnimations().every((animation) => animation.playState !== 'running')"
             )

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from tests.harness.servers.process import ROOT, ServerFailed
 
-# Reads one JSON string with code from each line and runs the code. Answers with the printed text and the error.
+# Reads one JSON string with code from each line and runs the code. Prints a JSON array of the code's output and its
+# traceback, which is empty if the code did not fail.
 LOOP = """
 import contextlib, io, json, sys, traceback
 import django

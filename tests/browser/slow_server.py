@@ -1,6 +1,7 @@
 """The ASGI application for `scripts/test --slow`, which delays every request and every frame from a browser.
 
-A test that reads a page before its answer has arrived then fails each time, and not only on a busy machine.
+With these delays, a test that looks at a page before the server's answer has arrived fails every time, and not only on
+a busy machine.
 """
 
 import asyncio

@@ -14,7 +14,8 @@ from tests.browser.conftest import PHONE, Axe, ChatServer, PageFactory, Screensh
 from tests.browser.visitor import WireVisitor
 from tests.people import AN, MEI, PASSWORD, WEN, YUN
 
-# Violations in Django's own pages: its search is labelled by an image only, its inline tables have an empty header.
+# Violations in Django's own pages: an image is the only label of the search field, and inline tables have an empty
+# header.
 DJANGO_RULES = ("label-title-only", "empty-table-header")
 
 
@@ -101,7 +102,7 @@ def test_site_is_configured_with_origins_and_business_texts(
     axe(page, without=DJANGO_RULES)
     page.locator("#texts-0").get_by_role("checkbox").check()
     page.get_by_role("button", name="Save", exact=True).click()
-    # The form fetches a token before it is sent, so the click returns before the page changes.
+    # The form fetches a token before it is sent, so the click returns before the page changes. Wait for the new page.
     expect(page.get_by_text("was changed successfully")).to_be_visible()
     assert server.execute("SELECT count(*) FROM chat_businesstext") == [(0,)]
     verbs = [verb for (verb,) in server.execute("SELECT verb FROM accounts_auditentry ORDER BY id")]

@@ -315,7 +315,7 @@ def test_notification_shows_name_only_and_repeats_until_read(
 ) -> None:
     page = console(permissions=["notifications"])
     page.clock.install()
-    # Record notifications in an attribute of the page, for which the test can wait.
+    # Record notifications in an attribute of the page, so that the test can wait for them.
     page.add_init_script(
         """document.hasFocus = () => window.isLookedAt === true
         const record = text => { document.documentElement.dataset.notices =
@@ -523,7 +523,8 @@ def test_pages_have_no_axe_violations(
 def test_refused_watch_is_repeated(page_factory: PageFactory, sign_in: SignIn, server: ChatServer) -> None:
     """Check that the page repeats a watch frame that was refused because of a brief database outage.
 
-    The page watches another agent's conversation, and the socket does not reconnect.
+    The refusal does not close the socket, so no reconnect repeats the frame. The page watches another agent's
+    conversation.
     """
     watches: list[str] = []
 

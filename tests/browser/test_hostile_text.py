@@ -2,7 +2,7 @@
 policy.
 
 The strings come from tests/hostile/strings.json. If the shared data lies beside the checkout, its naughty strings and
-thousands of XSS payloads are added, hundreds on a page.
+thousands of XSS payloads are added. One page shows hundreds of strings.
 """
 
 from __future__ import annotations
@@ -114,8 +114,8 @@ def load_texts(server: ChatServer, function: str) -> list[dict[str, Any]]:
 def split_by_counts(
     loaded: Sequence[dict[str, Any]], key: str, strings: Sequence[str]
 ) -> list[Sequence[str]]:
-    """Split the strings into consecutive parts, one for each loaded object. `item[key]` is the number of strings in its
-    part."""
+    """Split the strings into consecutive parts, one for each item of `loaded`. `item[key]` is the number of strings in
+    the item's part."""
     parts, begin = [], 0
     for item in loaded:
         parts.append(strings[begin : begin + item[key]])
@@ -185,7 +185,7 @@ def test_hostile_messages_notes_and_comments_are_shown_as_text(
 
 
 def check_widget(page: Page, loaded_item: dict[str, Any], messages: Sequence[str]) -> None:
-    """Check the messages of the conversation in the widget, with the visitor's token in the browser."""
+    """Check that the widget shows exactly these messages when the browser has the token of `loaded_item`'s visitor."""
     page.goto("/healthz")
     token = f"{loaded_item['token']} {loaded_item['uuid']}"
     page.evaluate("([key, token]) => localStorage.setItem(key, token)", [f"lianxin.{SITE_KEY}.token", token])
@@ -231,8 +231,8 @@ def check_admin(
     assert shown_notes == notes
 
 
-# JavaScript expressions for text typed into the field, and the text expected if it changes. The first is half an emoji,
-# which only JavaScript can write.
+# JavaScript expressions for the text to type, and the text expected on the other side (None if the text must arrive
+# unchanged). These are JavaScript, because Python cannot pass on the half emoji of the first one.
 TYPED = [
     ('"half \\ud83d"', "half \ufffd"),
     ('"one\\u0000two"', "onetwo"),

@@ -59,7 +59,7 @@ def test_frame_that_fails_can_be_closed_and_is_retried(
     page.goto(host_page.url())
     open_widget(page)
     close = page.get_by_role("button", name="收起对话")
-    # The button must be there immediately, not only after the failure is detected.
+    # The button must be there immediately, before the loader detects the failure.
     expect(close).to_be_in_viewport()
     expect(page.get_by_role("link", name="95000")).to_have_attribute("href", "tel:95000")
     page.clock.run_for(21_000)

@@ -49,7 +49,8 @@ const look = () => {
 setInterval(look, 20);
 window.alarms = () => [...alarms];
 """
-# Notices that are no errors: the page connects, or a message has waited for two seconds, as on a busy machine.
+# Notices that are no errors: the page is connecting, or a message has waited for two seconds, which happens on a busy
+# machine.
 HARMLESS = re.compile(r"连接|会自动发出")
 
 

@@ -23,7 +23,8 @@ from tests.harness.servers.half_open import HalfOpenProxy
 from tests.people import MEI
 
 CYCLES = 5
-# Time in which a page must notice that it is awake. A busy machine is fast enough. The next heartbeat comes much later.
+# The time within which a page must notice that it is awake. A busy machine can keep to this time. The next heartbeat
+# comes much later, so the page cannot have waited for it.
 AWAKE_WITHIN_MS = 8_000
 
 # Simulates that a phone hides or shows the page, because headless Chromium cannot hide a page.
@@ -64,7 +65,7 @@ class Sleeper:
 
 @pytest.fixture
 def proxy(server: ChatServer, bank: BankPage) -> Iterator[HalfOpenProxy]:
-    """Yield a proxy between the test's browsers and the server, which can make connections half-open."""
+    """Yield a proxy that can make connections half-open. It stands between the test's browsers and the server."""
     with HalfOpenProxy(server.port) as proxy:
         bank.chat = proxy.url
         yield proxy
@@ -305,7 +306,7 @@ def test_console_that_missed_frames_fetches_missing_messages(
 def test_answer_without_any_response_is_resent_and_stored_once(
     page_factory: PageFactory, sign_in: SignIn, server: ChatServer
 ) -> None:
-    """Lose the HTTP response to an agent's message, and the frame with this message, after the message was stored."""
+    """Lose the HTTP response to an agent's message that has been stored, and lose the frame with this message too."""
     page = page_factory(locale="en", allow=NETWORK_ERRORS)
     body, posted = "只存一次", list[str]()
 

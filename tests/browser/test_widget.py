@@ -343,11 +343,12 @@ def test_enter_does_not_send_while_input_method_composes(open_widget: OpenWidget
     widget.text.focus()
     keys = widget.page.context.new_cdp_session(widget.frame)
     keys.send("Input.imeSetComposition", {"text": "nihao", "selectionStart": 5, "selectionEnd": 5})
-    # The event that Chromium sends for the Enter that chooses a candidate.
+    # The event that Chromium sends for an Enter that chooses one of the characters offered by the input method.
     enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229}
     keys.send("Input.dispatchKeyEvent", {"type": "keyDown", **enter})
     keys.send("Input.insertText", {"text": "你好"})
-    # Safari ends the composition first; its Enter follows in the same event-loop turn with its own key code.
+    # Safari ends the composition first. Its Enter follows in the same event-loop turn, with the key code of a normal
+    # Enter.
     widget.text.evaluate(
         """text => {
             text.dispatchEvent(new CompositionEvent("compositionstart"));

@@ -28,7 +28,7 @@ def test_loader_and_widget_stay_within_byte_budgets(
 
     answers.clear()
     widget = Widget(page)
-    # "networkidle" was reached before, so it cannot show when the last response has arrived.
+    # The page has already reached "networkidle", so wait for the response that comes last instead.
     with page.expect_response("**/answers"):
         widget.send("你好")
     after = bytes_of(answers)

@@ -162,7 +162,7 @@ def end_and_start_another(cast: Cast, conversation: Conversation) -> Conversatio
 
 
 def repeated_in(conversation: Conversation, post: Post, **changes: Any) -> Post:
-    """Return a repeat of a post in the form in which the visitor's socket passes it to the writer.
+    """Return a repeat of a post, as the visitor's socket would pass it to the writer.
 
     `conversation` is the current conversation of that socket.
     """
@@ -206,7 +206,8 @@ def test_new_post_written_for_an_ended_conversation_is_refused(cast: Cast) -> No
     outcome, events = post_one(repeated_in(second, lost, written_for=first.uuid))
     assert isinstance(outcome, ConversationClosed)
     assert (events, seqs(second)) == ([], [])
-    # A post that names no conversation, or that the visitor sends again on purpose, goes into the new conversation.
+    # A post goes into the new conversation if the post names no conversation, or if it names the new one, which means
+    # that the visitor has sent it again on purpose.
     assert isinstance(post_one(repeated_in(second, lost, written_for=second.uuid))[0], AcceptedFrame)
     assert isinstance(post_one(repeated_in(second, visitor_post(first)))[0], AcceptedFrame)
 
@@ -580,7 +581,7 @@ class RandomBatches(TestCase):
 
 @pytest.mark.django_db(transaction=True)
 def test_post_that_waits_for_other_changes_announces_the_row_with_them() -> None:
-    """Check the announced row of a post that waits for a lock while the agent and the visitor's name change.
+    """Check that a post announces the agent and the visitor's name that were stored while it waited for a lock.
 
     After the wait, PostgreSQL returns the new values of the locked conversation, but the old values of joined tables.
     """

@@ -11,7 +11,8 @@ def test_types_for_javascript_are_those_of_the_protocol() -> None:
 
 def test_field_is_optional_only_where_it_may_be_missing_on_the_wire() -> None:
     text = frame_types()
-    # A client may leave out a field with a default, and the server does so in structs with `omit_defaults`.
+    # A client may leave out a field that has a default. The server leaves such fields out of structs with
+    # `omit_defaults`.
     assert "after?: number" in _interface(text, "Hello")
     assert "row?: Row" in _interface(text, "MessageFrame")
     assert "rating: number | null" in _interface(text, "Row")

@@ -32,8 +32,8 @@ WITHIN_SECONDS = 20
 
 
 class ConcurrentRequests:
-    """Sends requests for the next conversation while the first of them is being served. All others share the next
-    transaction."""
+    """Sends several requests for the next conversation. The first is still being served when the others arrive, so the
+    others share the next transaction."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, threads: ThreadPoolExecutor) -> None:
         self.batches: list[int] = []
@@ -63,7 +63,7 @@ class ConcurrentRequests:
         others: list[Future[Any]] = []
         for number, member in enumerate(staff[1:], start=1):
             others.append(self._threads.submit(self._click, member, ids.get(number)))
-            # Start the next request only when this one waits, so that the order is known.
+            # Start the next request only when this one is in the queue, so that their order is known.
             while self.combiner.waiting < number:
                 pass
         self._may_go_on.set()
@@ -209,9 +209,9 @@ def test_take_next_without_departments_raises_nobody_waiting() -> None:
 
 
 def test_assignments_of_one_batch_record_the_next_agent() -> None:
-    """Check the agent who would have been next for each assignment of a batch.
+    """Check that each assignment of a batch records the agent who would have been next.
 
-    Each assignment counts the assignments before it in the batch.
+    The choice of that agent takes account of the earlier assignments of the same batch.
     """
     cast = create_cast()
     go_online(cast.mei, cast.hao, cast.yun)

@@ -291,7 +291,7 @@ def knowledge_addresses(world: World) -> list[Address]:
             others=KEEP,
         ),
         Address("unanswered_question_settle", f"gaps/{gap}/settle", one_keeps, "post", others=KEEP),
-        # Recipients are personal data of customers: for supervisors and auditors only.
+        # The list of recipients contains personal data of customers, so only supervisors and auditors may read it.
         Address("point_recipients", f"{one}/told", one_reads, is_page=True, others=(200, 403, 403)),
         Address("point_recipient_rows", f"{one}/told/rows", one_reads, others=(200, 403, 403)),
         Address("point_recipients_export", f"{one}/told.csv", one_reads, others=(200, 403, 403)),

@@ -1,4 +1,4 @@
-"""Tests of exam pages: content, secrecy of right answers, numbers of queries, and text kept in refused forms."""
+"""Tests of exam pages: content, secret right answers, numbers of queries, and refused forms that keep their text."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_the_result_hides_right_answers_that_are_on_an_open_paper_of_a_colleague
     assert "对的那个" not in while_writing
     assert "见要点。" not in while_writing
     assert asked[0].point.published.answer[:12] not in while_writing  # type: ignore[union-attr]
-    # Staff who read results may not sit exams, so they may see the right answers.
+    # Staff who may read results take no exams themselves, so they may see the right answers.
     assert "对的那个" in page_of(cast.yun, f"papers/{paper.pk}/")
     exams.hand_in(by=cast.hao, paper=writing.pk, answers={})
     assert "对的那个" in page_of(cast.mei, f"papers/{paper.pk}/")

@@ -1,4 +1,4 @@
-"""Tests of the inbox, search and reply pages: content, numbers of queries, and text kept in refused forms."""
+"""Tests of the inbox, search and reply pages: content, numbers of queries, and refused forms that keep their text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the knowledge pages: content for each person, numbers of queries, and text kept in refused forms."""
+"""Tests of the knowledge pages: content for each person, numbers of queries, and refused forms that keep their text."""
 
 from __future__ import annotations
 
@@ -416,7 +416,7 @@ def test_phrasings_and_owner_change_immediately_without_a_new_version(cast: Cast
 def test_an_editor_is_shown_the_changes_of_another_before_overwriting_them(cast: Cast) -> None:
     """Check that an editor sees another editor's changes before overwriting them.
 
-    Both start when no draft exists, so a comparison of draft times could not detect the conflict.
+    Both editors open the form before any draft exists, so a comparison of draft times could not detect the conflict.
     """
     point = a_point(cast)
     first, second = form_of(point, answer="第一位写的"), form_of(point, answer="第二位写的")
@@ -579,7 +579,7 @@ def test_ten_thousand_recipients_are_shown_in_pages(cast: Cast) -> None:
 
 
 def told_page(client: Client, before: int | None) -> tuple[int, int | None]:
-    """Request the page of recipients that begins after the message `before`.
+    """Request the page of recipients whose messages are older than the message with the id `before`.
 
     Returns the number of rows, and the value of `before` for the next page.
     """

@@ -142,7 +142,10 @@ class World:
 
 
 def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    """Return the rows without the revision and the visitor's read marks, which supervisors' lists get later."""
+    """Return the rows. Leave out the revision and the visitor's read marks for a supervisor.
+
+    A supervisor's list is sent no row when only the visitor's read marks have changed.
+    """
     marks = ("revision", "visitor_received", "visitor_read")
     if screen.staff.role != "supervisor":
         return rows

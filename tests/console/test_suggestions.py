@@ -103,9 +103,9 @@ def test_suggestions_for_the_last_question_come_with_the_passage_that_answers(
 def test_suggestions_are_not_older_than_the_edition_that_the_console_knows(
     path: str, points: None, mei: Client, conversation: Conversation, cast: Cast
 ) -> None:
-    """Check that a console that knows of a new edition gets suggestions from it at once.
+    """Check that a request that names a new edition gets suggestions from this edition at once.
 
-    Otherwise the index looks for a new edition only once a second.
+    Without such a request, the index looks for a new edition only once a second.
     """
     say(conversation, "我在菜市场钱包被偷了，卡也在里面，怎么挂失")
     request = {"conversation": str(conversation.uuid), **({"q": "挂失"} if path == "points/find" else {})}

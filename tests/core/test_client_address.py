@@ -137,7 +137,7 @@ async def test_address_with_too_many_sockets_is_refused_until_one_closes() -> No
 def test_processes_count_the_sockets_of_an_address_together(cast: Cast, processes: Processes) -> None:
     most = SHARED_FROM + 3
     env = processes.environment(LIANXIN_PROXY_COUNT="1", LIANXIN_SOCKETS_PER_ADDRESS=str(most))
-    # Use a different address on each run, because Redis keeps the reports for a while.
+    # Use a random address, because Redis keeps the socket counts that the processes of an earlier run have reported.
     crowd = {"X-Forwarded-For": f"203.0.113.{uuid4().int % 256}"}
     with (
         AppServer(env, prepare=False) as one,

@@ -245,8 +245,8 @@ def test_demo_answers_are_made_from_points_and_unanswered_questions_are_recorded
     assert set(Use.objects.values_list("is_helpful", flat=True)) == {None, True, False}
     assert UnansweredQuestion.objects.filter(count__gte=2).exists()
     published.forget()
-    # The question that was asked first becomes the text of its group. Each of these questions may be the first, so
-    # check all of them.
+    # Similar unanswered questions form a group, which shows the question that was asked first. Check all questions,
+    # because any of them may be the first.
     for dialogue in dialogues():
         for text in (turn.text for turn in dialogue.turns if turn.unanswered):
             assert asks_for_a_point(text)

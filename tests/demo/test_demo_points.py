@@ -1,5 +1,5 @@
-"""Tests of the demo's knowledge points and branches, which must be fit to be sent to customers, and of the
-generator."""
+"""Tests of the demo's knowledge points and branches, which must be fit to be sent to customers, and tests of the
+generator of further points."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _repeated(values: Iterator[str]) -> list[str]:
 
 
 def _normalized(text: str) -> str:
-    """Return the text in lower case and without signs and spaces, which customers often leave out."""
+    """Return the text in lower case and without punctuation and spaces, which customers often leave out."""
     return NOT_A_LETTER.sub("", text).casefold()
 
 

@@ -1,4 +1,4 @@
-"""Tests of docs/http.md: it lists every URL for visitors and of the console with its method, and no others."""
+"""Tests of docs/http.md: it lists the URLs for visitors and those of the console, with their methods, and no others."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Run `make faults`; see tests/faults/command.py. Django is set up first, because tests/people.py imports its
-models."""
+"""Run `make faults`; see tests/faults/command.py. Django is set up first, because tests/people.py imports
+Django models."""
 
 import os
 import sys

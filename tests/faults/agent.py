@@ -35,7 +35,7 @@ class Agent(AgentClient):
         self.waiting: dict[str, Frame] = {}
         self.accepted_count = 0
         self.is_over = False
-        # True while the agent takes no conversations.
+        # True while the agent must take no conversations, even if some are waiting.
         self.is_holding_back = False
         self._append = scenario.history.append
         self._capacity = capacity
@@ -152,7 +152,7 @@ class Agent(AgentClient):
             while not self._is_leaving():
                 if self._can_take():
                     await self.take_next()
-                    # Ignore the answer: the lists tell which conversations are assigned to this agent.
+                    # Ignore the response: the console's lists show which conversations are assigned to this agent.
                     await asyncio.sleep(0.1)
                 else:
                     await self._wait_until(lambda: self._is_leaving() or self._can_take(), 0.3)
@@ -208,8 +208,8 @@ class Agent(AgentClient):
                     await self._transfer(uuid)
             while self._is_assigned(uuid) and not self._is_leaving():
                 if not self.rows[uuid]["visitor_name"]:
-                    # A conversation without a visitor's name belongs to a browser's widget, which writes without end.
-                    # Transfer it, because the next agent may be the browser's.
+                    # The visitor has no name, so this is the visitor in Chromium, who never stops writing. Do not end
+                    # this conversation: transfer it, because the next agent to take it may be the one in Chromium.
                     await self._transfer(uuid)
                     await self._wait_until(lambda: not self._is_assigned(uuid) or self.is_over, 5)
                     continue
@@ -244,8 +244,8 @@ class Agent(AgentClient):
             self._append("note", **about)
 
     async def _transfer(self, uuid: str) -> None:
-        """Transfer the conversation to the queue of a random department. If the answer is lost, the request is not
-        repeated."""
+        """Transfer the conversation to the queue of a random department. If the response is lost, do not repeat the
+        request."""
         to = self._rng.choice(sorted(self.scenario.bank.departments.values()))
         await self.post(f"conversations/{uuid}/transfer", {"to": f"department:{to}", "note": ""})
 

@@ -28,7 +28,7 @@ SELECT count(*) FROM pg_stat_activity
  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'
 """
 
-# Creates everyone of tests/people.py and N more agents. Every third of these agents also answers for loans.
+# Creates everyone of tests/people.py, and `agents` more agents for cards. Every third of these is also one for loans.
 SET_UP = """
 import json
 from accounts.models import Staff
@@ -123,8 +123,8 @@ class Bank:
         try:
             self.postgres = self._stack.enter_context(SmallPostgres())
             self.redis = self._stack.enter_context(PrivateRedis())
-            # All processes share one state folder, as on one machine, because the pages of each process refer to static
-            # files of all of them.
+            # All processes share one state folder, as they would on one machine, because a browser may request a page
+            # from one process and the static files of this page from another.
             state = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lianxin-faults-"))
             env = {
                 "LIANXIN_STATE_DIR": state,

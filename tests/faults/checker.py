@@ -25,7 +25,7 @@ VISITOR_KINDS = frozenset(
         *("is_typing", "was_seen", "pong", "bye", "aurora"),
     )
 )
-# Seconds for which a socket may still hear frames after its rights have ended.
+# Seconds for which a socket may still receive frames after its account has been disabled.
 REVOKED_SECONDS = 5.0
 
 SEQ, ID, BODY, ROLE, AGENT, COMMITTED = range(6)
@@ -77,7 +77,8 @@ class Facts:
         self.bodies = {
             row[BODY]: (stored.conv, row) for stored in self.stored.values() for row in stored.rows if row[ID]
         }
-        # A browser does not tell the client_id under which it sends, but every body in a run is unique.
+        # Chromium's pages do not reveal the client_ids of their messages. Find these messages by their bodies, because
+        # every body in a run is unique.
         self.acks = self._keyed("ack")
 
     def _keyed(self, op: str) -> list[tuple[str, str, Record]]:
@@ -224,7 +225,7 @@ def order_of_sends(facts: Facts) -> Iterator[Violation]:
     """Check the order of one sender's messages.
 
     A message must be stored before a later one if it was accepted before the later one was sent, or if both were sent
-    over the same connection. This also holds for a message that was refused for a while and sent again.
+    over the same connection. This also holds for a message that was refused with a time to retry and sent again.
     """
     acked_at: dict[tuple[str, str], float] = {}
     for conv, key, ack in facts.acks:
@@ -355,10 +356,11 @@ def _differences(facts: Facts, who: str, conv: str, shown: Sequence[object]) -> 
 
 @rule
 def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
-    """Check that reported read marks never decrease, are not beyond the last message, and were sent by a client
-    before."""
-    # The history has no read marks of a browser. A browser marks on the widget's page, and as an agent in every
-    # conversation assigned to it.
+    """Check that every reported read mark was sent by a client before, that the stored read marks are not lower, and
+    that none is beyond the last message."""
+    # `unclaimed` has the (conversation, side) pairs for which Chromium may have sent read marks: those of its two
+    # pages, and the agent's side of each conversation assigned to its agent. The history does not record such marks
+    # when they are sent.
     unclaimed = {(record["conv"], record["role"]) for record in facts.by_op["dom"]}
     protocol_clients = {record["who"] for record in facts.by_op["receive"]}
     for conversation in facts.stored.values():
@@ -408,8 +410,8 @@ def _reported_marks(record: Record) -> list[tuple[str, Sequence[int]]]:
 
 @rule
 def one_row_per_revision(facts: Facts) -> Iterator[Violation]:
-    """Check that two different rows of a conversation have different revisions, because a screen keeps the newest
-    row."""
+    """Check that two different rows of a conversation have different revisions, because a screen keeps the row with
+    the highest revision."""
     rows: dict[tuple[str, int], str] = {}
     for record in facts.by_op["row"]:
         key = record["conv"], record["revision"]
@@ -490,7 +492,7 @@ def disabled_hears_nothing(facts: Facts) -> Iterator[Violation]:
             since.pop(record["who"], None)
         elif record["op"] in ("receive", "show", "ack") and record["who"] in since:
             late = record["t"] - since[record["who"]] - REVOKED_SECONDS
-            # A socket opened after this time must receive nothing except a bye frame.
+            # After the allowed time, this person may still open sockets, but these must receive only a bye frame.
             if late > 0 and record.get("kind") not in ("bye", "status_500"):
                 text = f"{record['who']} received {record.get('kind', record['op'])} {late:.1f} s too late"
                 yield Violation("disabled_hears_nothing", "leaked", text)

@@ -3,20 +3,19 @@ production functions.
 
     AppServer(env, application="tests.faults.fault_injection:application")
 
-Production code does not know about it. This module names what it wraps, and refuses to start
-when such a name no longer exists. It is controlled by requests to `/fault-injection/...` on the server's own
-port:
+Production code does not know about this module. The module wraps production functions by their names, and refuses to
+start when one of these names no longer exists. Requests to `/fault-injection/...` on the server's own port control it:
 
 | path | effect |
 |---|---|
 | `kill?point=NAME` | this process kills itself (SIGKILL) when a post next reaches that point of its path |
 | `fail?error=deadlock&times=3` | the next batches of posts fail inside their transaction |
 | `stall?seconds=2` | the event loop is blocked |
-| `clock?offset=3600` | the clock of this process runs that many seconds ahead of the machine's (behind: negative) |
-| `unknown-frames` | sends events and frames of a future version to all processes and to all sockets of this one |
+| `clock?offset=3600` | sets the clock of this process 3600 seconds ahead of the machine's (behind it, if negative) |
+| `unknown-frames` | sends events of a future version to all processes, and such frames to all sockets of this one |
 | `disable?staff=NAME` | an administrator disables the account |
-| `enable?staff=NAME` | enables it again; the answer is a new session |
-| `bug?name=NAME` | plants a bug (`bugs.py`); without a name removes it |
+| `enable?staff=NAME` | enables the account again; the response is a new session |
+| `bug?name=NAME` | plants a bug (`bugs.py`); an empty name removes the planted bug |
 | `state` | sizes of the hub's tables, the points passed, the number of effects of the planted bug |
 """
 
@@ -214,7 +213,7 @@ class FaultInjection:
 
 
 async def _send_unknown_frames() -> None:
-    """Send events and frames that only a newer version knows, to all processes and to the sockets of this one."""
+    """Send what only a newer version knows: events to all processes, and frames to the sockets of this process."""
     from channels.layers import get_channel_layer
 
     from chat.realtime.delivery import GROUP, hub

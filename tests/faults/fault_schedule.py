@@ -36,7 +36,7 @@ FAULTS: dict[str, Fault] = {}
 
 
 class NotSupported(Exception):
-    """This machine cannot make the fault; the message says what is missing."""
+    """Raised by a fault that this machine cannot produce. The exception's message says what is missing."""
 
 
 def fault(track: Track, description: str) -> Callable[[Callable[[FaultScheduler], Awaitable[None]]], None]:
@@ -77,7 +77,7 @@ class FaultScheduler:
     async def run_track(self, track: Track, only: list[str], until: float, at_most: float) -> None:
         """Run all faults of the track repeatedly until the time `until`.
 
-        Each fault runs at least once, unless the time `at_most` is reached before.
+        Each fault runs at least once, even after `until`, but no fault starts after the time `at_most`.
         """
         while True:
             faults = self.order(track, only)

@@ -5,18 +5,19 @@ Every record has `t` (seconds of the machine's clock, which PostgreSQL shares) a
 | op | fields |
 |---|---|
 | begin | who, conv, department: this visitor takes part in this conversation |
-| send | who, role, conv, id (None from a browser), body, connection: sent, first or again, over that connection |
-| ack | who, conv, id, body, seq: the server said that it is stored |
-| refuse | who, conv, id, body, code: the server refused it for good |
+| send | who, role, conv, id (None from a browser), body, connection: sent (or sent again) over that connection |
+| ack | who, conv, id, body, seq: the server said that the message is stored |
+| refuse | who, conv, id, body, code: the server refused the message for good |
 | clear | who, conv: the screen was emptied |
-| show | who, role, conv, seq, id, body: on this screen from now on |
-| receive | who, role, kind, conv, body (of a note): any frame but pong |
-| mark, was_seen | who, role, conv, received, read: a read mark sent to the server; one received, of side `role` |
-| row | who, conv, revision, marks (of each side), row: a console received this row; `row` is a digest of it |
-| send_note | who, conv, id, body: sent for the first time |
+| show | who, role, conv, seq, id, body: the message is on this screen from now on |
+| receive | who, role, kind, conv, body (of a note): this client received a frame; pongs are not recorded |
+| mark | who, role, conv, received, read: this client sent a read mark to the server |
+| was_seen | who, role, conv, received, read: this client received a read mark of the side `role` |
+| row | who, conv, revision, marks (of each side), row (a digest): a console received this row |
+| send_note | who, conv, id, body: this agent sent a note for the first time |
 | note | who, conv, id, body: the server said that the note is stored |
 | take | who, conv: the server said that the conversation is assigned to this agent |
-| disabled, enabled | who: the account lost or regained its right to listen |
+| disabled, enabled | who: the account was disabled or enabled again |
 | staff | who, departments: a staff member and the departments they answer for |
 | fault | name, phase (begin, end), description |
 | recovered | name, seconds: from the end of a fault until visitors and agents were answered again |

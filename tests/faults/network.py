@@ -11,7 +11,7 @@ SHARE = 0.5
 
 
 async def _degrade(scheduler: FaultScheduler, up: LinkConditions, down: LinkConditions) -> None:
-    """Apply these conditions to half of the open connections, and to half of the connections opened while the fault
+    """Apply `up` and `down` to half of the open connections, and to half of those that are opened while the fault
     lasts."""
     proxy = scheduler.scenario.proxy
 

@@ -127,7 +127,10 @@ class Tab:
         self._socket.write({"kind": kind, **fields})
 
     async def read(self) -> Frame:
-        """Return the next frame. Raises ConnectionError if the connection is lost, and TimeoutError."""
+        """Return the next frame.
+
+        Raises ConnectionError if the connection is lost, and TimeoutError if no frame arrives within five seconds.
+        """
         frame = await asyncio.wait_for(self._frames.get(), 5)
         if frame is None:
             raise ConnectionResetError("the connection is lost")
@@ -140,7 +143,7 @@ class Tab:
 
 
 class HostileVisitor:
-    """A hostile visitor. The posts are recorded in the history like those of other visitors."""
+    """A hostile visitor, whose posts are recorded in the history like those of other visitors."""
 
     def __init__(self, scheduler: FaultScheduler, tab: Tab, conversation: str) -> None:
         self._history = scheduler.scenario.history
@@ -231,7 +234,7 @@ async def _start_another(scheduler: FaultScheduler) -> None:
         await second_tab.open(token)
         stranger.post("the answer to this is lost")
         while (await second_tab.wait_for("message"))["message"]["body"] not in stranger.bodies.values():
-            # An agent has taken the conversation: the post may still be on its way.
+            # This is another message, for example of an agent who has taken the conversation. Wait for the post.
             pass
         first_tab.cut()
         second_tab.send("end")

@@ -8,7 +8,7 @@ import signal
 from tests.faults.bank import Process
 from tests.faults.fault_schedule import FaultScheduler, fault
 
-# Seconds to wait until a process is killed at a point on the path of a post. Posts reach every process many times a
+# Seconds to wait for a process to be killed at a point on the path of a post. Every process receives many posts a
 # second.
 POINT_SECONDS = 20.0
 # Seconds within which a process must end after SIGTERM. In production systemd would kill it after 25 seconds.
@@ -16,8 +16,8 @@ STOP_SECONDS = 30.0
 HOUR = 3600
 
 
-# The share of connections that are reset when a process is back, because its clients have moved to the
-# others.
+# The share of all connections to reset after a process was restarted. Its former clients have moved to the other
+# processes, and without a reset they would stay there.
 MOVING_SHARE = 0.4
 
 

@@ -29,7 +29,7 @@ class LinkConditions:
     jitter: float = 0.0
     bytes_per_second: float = 0.0
     is_black_hole: bool = False
-    # If true, the connection is closed after a part of the next chunk.
+    # If true, the connection is closed after only a part of the next chunk has been forwarded.
     is_cutting: bool = False
 
 

@@ -15,7 +15,7 @@ SELECT c.id, c.uuid::text AS conv, c.last_seq, d.code AS department, c.digest,
        c.visitor_received_seq, c.visitor_read_seq, c.agent_received_seq, c.agent_read_seq
   FROM chat_conversation c JOIN accounts_department d ON d.id = c.department_id
 """
-# `committed` is the commit time of a row's transaction, by the database's clock, which is the machine's.
+# `committed` is the time at which a row's transaction was committed. The database reads it from the machine's clock.
 MESSAGES = """
 SELECT m.conversation_id AS id, m.seq, coalesce(m.client_id::text, '') AS client_id, m.body, m.author_role AS role,
        coalesce(s.username, '') AS agent, extract(epoch FROM pg_xact_commit_timestamp(m.xmin))::float AS committed

@@ -173,7 +173,7 @@ def _take_all_connections(url: str, stack: ExitStack) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for _ in range(2):
             connection.execute(END_ALL_CONNECTIONS.encode())
-            # Take all free connections, in competition with servers that reconnect.
+            # Take all free connections. The servers reconnect and take some of them at the same time.
             with suppress(psycopg.OperationalError):
                 while True:
                     stack.enter_context(psycopg.connect(url, connect_timeout=2))
@@ -182,7 +182,8 @@ def _take_all_connections(url: str, stack: ExitStack) -> None:
 @fault("servers", "no database connections are left (F13)")
 async def postgres_no_connections(scheduler: FaultScheduler) -> None:
     with ExitStack() as stack:
-        # The second round also ends our connections of the first; closing an ended connection is harmless.
+        # The second of the two rounds also ends the connections that the first one has taken. When `stack` closes these
+        # ended connections again, this does no harm.
         await asyncio.to_thread(_take_all_connections, scheduler.bank.postgres.url, stack)
         await scheduler.hold()
 

@@ -20,8 +20,8 @@ CONV, OTHER = "c1", "c2"
 def history() -> list[Record]:
     """Return a correct history.
 
-    A visitor sends two messages, both screens show them, and an agent adds a note. Another visitor has a conversation
-    of their own.
+    A visitor sends two messages, the screens of the visitor and of agent Mei show them, and Mei adds a note. Another
+    visitor has a conversation of their own.
     """
     records: list[dict[str, Any]] = [
         {"op": "staff", "who": "mei", "departments": ["cards"]},
@@ -358,8 +358,8 @@ def test_a_browser_message_without_client_id_is_matched_by_its_body() -> None:
 
 
 def test_a_message_stored_before_an_earlier_one_put_off_is_a_violation() -> None:
-    """Check that a post refused for a while and sent again must still come before later posts of the same
-    connection."""
+    """Check that a post refused with a time to retry, and sent again, must still be stored before later posts of the
+    same connection."""
     records = history()
     overtake_on_one_connection(records)
     records.append({**first(records, "send", id="p"), "t": 91.0})
@@ -392,7 +392,7 @@ def test_delays_are_grouped_by_the_active_fault() -> None:
     first(records, "fault", phase="begin")["t"] = 9.0
     first(records, "fault", phase="end")["t"] = 10.5
     found = delays(sorted(records, key=lambda record: float(record["t"])))
-    # Mei's screen was opened later, so its messages have no delay.
+    # Mei's screen does not count, because it was opened after the messages had been accepted.
     assert found == {"no fault": [1.0], "process_kill": [1.0]}
     assert any(line.split()[:2] == ["process_kill", "1"] for line in table(records))
 

@@ -161,7 +161,7 @@ def test_database_outage_loses_no_accepted_message(bank: Bank, how: str) -> None
         refused = widget.wait_for("refused", lambda frame: frame["client_id"] == late)
         assert (refused["code"], refused["retry_after_ms"] > 0) == ("unavailable", True)
         bank.postgres.start()
-        # Send without a pause after the start, because the pool must not hand out dead connections.
+        # Send immediately after the start, to check that the pool does not hand out dead connections.
         for number, client_id in enumerate(ids):
             widget.post(f"{number}", client_id)
         widget.post("没有数据库", late)
@@ -199,9 +199,9 @@ def test_visitor_during_a_database_outage_is_asked_to_come_back(bank: Bank, name
 
 
 def test_request_during_a_database_outage_is_asked_to_try_again(bank: Bank) -> None:
-    """Check that a person gets a page in their language, and a script gets a refusal with a time to retry.
+    """Check the responses while the database is down.
 
-    No error may be logged.
+    A person gets a page in their language, and a script gets a refusal with a time to retry. No error may be logged.
     """
     server = bank.daphne
     session = bank.sessions["mei"].pop()
@@ -386,7 +386,7 @@ def test_flushed_redis_keeps_all_subscriptions(bank: Bank) -> None:
 
 
 def test_redis_contains_no_message_text_and_no_names(bank: Bank) -> None:
-    """Check that Redis only publishes and stores no message, and that the names of its channels reveal nothing."""
+    """Check that Redis stores nothing, and that the names of its channels reveal no conversation."""
     import redis
 
     with Widget(bank.daphne) as widget, Widget(bank.uvicorn) as tab:
@@ -428,7 +428,7 @@ def test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: 
         bank.act("mei", widget.conversation, LONG)
         deaf.open(like=widget)
         before = memory_bytes(server)
-        # The answers have 20 MB. The kernel's buffers hold only a few, and the client reads nothing.
+        # The answers have 20 MB in total. The kernel's buffers hold only a few MB, and the client reads nothing.
         for _ in range(110):
             deaf.send("fetch", after=0)
         deaf.wait_until_cut(within=20)
@@ -501,8 +501,10 @@ def test_server_killed_during_assignment_assigns_each_conversation_fully_or_not_
 
 
 def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> None:
-    """Send eight concurrent posts to a server with two database connections; none may be refused or block the
-    writer."""
+    """Send eight concurrent posts to a server with two database connections.
+
+    None may be refused. The waiting requests must not occupy the connection that the writer needs.
+    """
     env = {**bank.daphne.environment(), "LIANXIN_DATABASE_POOL": "2"}
     env = {name: value for name, value in env.items() if name.startswith("LIANXIN_")}
     with AppServer(env, prepare=False) as narrow, Widget(bank.daphne) as widget:
@@ -535,7 +537,7 @@ def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> No
 def test_console_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: Bank, name: str) -> None:
     """Check the memory limit for consoles, whose ASGI `send` is wrapped by Channels' session middleware.
 
-    The transport must be created before the middleware wraps `send`.
+    The limit works only if the server takes the transport from the original `send`, before the middleware wraps it.
     """
     server: AppServer = getattr(bank, name)
     with Widget(server) as widget, Console(server, bank.sessions["mei"].pop()) as deaf:

@@ -19,7 +19,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 async def connected() -> AsyncIterator[tuple[Proxy, Link, Streams, Streams]]:
     """Yield a client and a server that are connected through the proxy.
 
-    The proxy's list also has a port on which no server listens.
+    The ports given to the proxy include one on which no server listens.
     """
     accepted: asyncio.Queue[Streams] = asyncio.Queue()
     server = await asyncio.start_server(

@@ -15,8 +15,8 @@ from tests.people import SITE_KEY
 if TYPE_CHECKING:
     from tests.faults.scenario import Scenario
 
-# These clients are faster than the screens: they send a heartbeat after a second, and give a connection up five seconds
-# later.
+# These clients notice a dead connection sooner than browsers do: they send a heartbeat after one second of silence, and
+# give the connection up if no answer arrives within five seconds.
 FAST = Timing(heartbeat_seconds=1.0, answer_seconds=5.0, base_seconds=0.2, max_pause_seconds=2.0)
 # Some visitors send several frames before the first answer, which the protocol allows.
 BURST = 3
@@ -59,12 +59,12 @@ class Screen(VisitorClient):
     def received(self, frame: Frame) -> None:
         kind = frame["kind"]
         if kind == "welcome":
-            # All tabs of a visitor have one token.
+            # All tabs of a visitor share one token.
             self.visitor.take_token(frame["token"])
         super().received(frame)
         state = frame.get("state")
         conversation = frame.get("conversation") or (state["id"] if state else "")
-        # Do not record messages of this conversation here: they are recorded when they are shown. Do not record pongs.
+        # Do not record pongs. Do not record messages of this conversation either: `shown` records them.
         if kind not in ("pong", "messages", "message") or (
             kind != "pong" and conversation != self.conversation
         ):
@@ -92,7 +92,7 @@ class Screen(VisitorClient):
         self.scenario.note_shown(self.name, "visitor", self.conversation, message)
 
     def settle(self, client_id: str, seq: int, *, is_message: bool = False) -> None:
-        # Another tab may receive a message before the first tab, which sent it and keeps the outbox.
+        # The first tab sends all messages and keeps the outbox, but another tab may be told first that one is stored.
         first = self.visitor.first
         if self is first:
             super().settle(client_id, seq, is_message=is_message)
@@ -159,7 +159,8 @@ class Visitor:
             first.begin({"name": self.name, "subject": self.department})
             await self._wait_until(lambda: first.has_begun or self.is_over)
             for screen in self.screens[1:]:
-                # The other tabs learn of the new conversation only from this one, so reconnect them.
+                # The server does not tell the other tabs about the new conversation. Reconnect them, so that they learn
+                # of it from the welcome frame.
                 if screen.socket.attempts == 0:
                     self.scenario.spawn(screen.socket.run())
                 else:

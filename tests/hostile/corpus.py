@@ -64,7 +64,7 @@ def texts(strings: Sequence[str], max_length: int = MAX_BODY) -> list[str]:
 def packed(strings: Sequence[str], max_length: int) -> list[str]:
     """Clean the strings by `texts`, and join as many as fit into one text, each on a line of its own.
 
-    The result has fewer texts, but every character.
+    The result has fewer texts than `texts` returns, but still contains every character.
     """
     joined: list[str] = []
     for text in texts(strings, max_length):

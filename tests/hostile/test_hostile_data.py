@@ -44,8 +44,9 @@ from tests.hostile.corpus import (
 from tests.people import Cast, create_cast, session_of, start, start_with
 
 ALL_STRINGS = own() + naughty() + payloads()
-# Actions that take much longer than storing a message get our own strings one by one, and every twentieth payload. All
-# strings are cleaned, stored as messages, and stored in the same columns without the action.
+# Actions that take much longer than storing a message get, besides our own strings, only the naughty strings and every
+# twentieth payload. Other tests clean all strings, store them as messages, and store them in the columns that these
+# actions write.
 FEWER = naughty() + payloads()[::20]
 
 # Run these tests without the usual surrounding transaction, because PostgreSQL slows down when thousands of actions
@@ -168,7 +169,7 @@ def test_rating_comments_are_stored_unchanged(cast: Cast) -> None:
 
 @SEPARATE_TRANSACTIONS
 def test_visitor_names_are_stored_on_one_line(cast: Cast) -> None:
-    # Starting a conversation takes longest.
+    # Starting a conversation is the slowest of these actions, so use even fewer strings.
     for text in own() + FEWER[::20]:
         assert start(cast, name=text).visitor.name == as_line(text, MAX_NAME)
 
@@ -195,7 +196,8 @@ def test_canned_replies_are_stored_unchanged(cast: Cast) -> None:
 
 # -- Output --------------------------------------------------------------------------------------------------
 
-# Line breaks according to any program. The transcript indents the text after each of them (chat/archive/transcript.py).
+# Everything that some program treats as a line break. The transcript indents the text after every such line break
+# (chat/archive/transcript.py).
 BREAK = "\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]"
 
 

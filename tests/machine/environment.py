@@ -104,8 +104,8 @@ def _database() -> Any:
 
 
 def _later(write: Any) -> Any:
-    """Wrap `write` so that it waits before it writes. Other processes can then change the conversations that were
-    read."""
+    """Wrap `write` so that it waits before it writes. Meanwhile, other processes can change the conversations that the
+    caller has already read."""
 
     def write_later(*arguments: Any) -> Any:
         process = PROCESS.get()

@@ -135,7 +135,7 @@ def the_sweep_sends_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_sweep_ignores_revisions(patch: pytest.MonkeyPatch) -> None:
-    """Make the sweep send only messages, as if the last row sent were always the stored one."""
+    """Make the sweep find new messages but no changed rows, as if every stored row were equal to the row sent last."""
     stored_rows = sweep_queries._stored_rows
 
     def as_sent(request: sweep_queries.SweepRequest) -> Any:

@@ -41,11 +41,11 @@ class InvariantChecker:
         self.sent: defaultdict[Any, list[str]] = defaultdict(list)
         # Tabs that were closed or logged out. They may lose their unsent messages.
         self.gone: set[str] = set()
-        # Revision, last seq, read marks and the rest of each stored row.
+        # For each conversation, the row stored at the last check: its revision, (last seq, read marks), other columns.
         self._rows: dict[str, tuple[int, tuple[int, ...], tuple[Any, ...]]] = {}
         self._sent_rows: dict[tuple[str, int], dict[str, Any]] = {}
-        # The key is (tab, list or thread, conversation). For a thread, the key also has the number of the console's
-        # welcomes.
+        # The key is (tab, "list" or "thread", conversation). For a thread, the key also contains the number of welcome
+        # frames that the console has received.
         self._shown_revisions: dict[tuple[Any, ...], int] = {}
         self._shown_marks: dict[tuple[str, str], tuple[int, ...]] = {}
         self._stored: dict[str, list[StoredMessage]] = {}
@@ -80,8 +80,8 @@ class InvariantChecker:
         assert self._accepted.setdefault(client_id, seq) == seq, f"accepted twice: {client_id}"
 
     def add_failure(self, error: BaseException | None) -> None:
-        """Record an unhandled exception as a failure. OperationalError is expected while the database is
-        unavailable."""
+        """Record an unhandled exception as a failure, except an OperationalError, which is expected while the database
+        is unavailable."""
         if not isinstance(error, OperationalError):
             self.failures.append(repr(error))
 
@@ -260,7 +260,7 @@ def differences(where: str, row: Row, shown: dict[str, Any], *, without: Collect
     ]
 
 
-# Supervisors' lists do not show how far the visitor has read, so the server does not send it to them.
+# Supervisors' lists do not show the visitor's read marks, so the server sends them no row when only these marks change.
 NOT_IN_LISTS = ("revision", "visitor_received", "visitor_read")
 NOTES = (
     "SELECT n.body FROM chat_note n JOIN chat_conversation c ON c.id = n.conversation_id"

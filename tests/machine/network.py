@@ -1,4 +1,4 @@
-"""The simulated network between browsers and processes: sockets and requests with delays, which can be cut."""
+"""The simulated network between browsers and processes: sockets and requests that are delayed and can be cut."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 
-# Seconds without a pong after which Daphne and uvicorn give a connection up. Their options set this time.
+# Seconds without a pong after which Daphne and uvicorn give a connection up, as set by their command-line options.
 SERVER_NOTICES_SECONDS = 35.0
 # Added to the time of each message to keep messages in order, because timers that are due at the same moment have no
 # order.
@@ -63,7 +63,8 @@ class Socket:
         self.last_sent = ""
         self._up: asyncio.Queue[Message] = asyncio.Queue()
         self._down_at = self._up_at = 0.0
-        # Use a separate generator, so that the order in which a hub iterates over its sockets changes nothing.
+        # Each socket has its own random generator, so that the delays do not depend on the order in which a hub uses
+        # its sockets.
         self._rng = random.Random(f"{schedule.seed} {number}")
         self._call_later(self._connect)
 

@@ -67,7 +67,7 @@ class Schedule:
         self.loop.run_until_complete(asyncio.sleep(seconds))
 
     def _run_on_loop(self, work: Callable[[], Any]) -> Any:
-        """Run `work` on the loop, outside any server process. On the loop, it may set timers."""
+        """Run `work` on the loop, where it may set timers, but outside any server process."""
 
         async def run() -> Any:
             return work()
@@ -131,7 +131,7 @@ class Schedule:
     def pick_process(self, tab: str) -> Process | None:
         """Return a random running process, as a load balancer without sticky sessions would.
 
-        The result is None if the request cannot arrive.
+        The result is None if no process is running or if the tab's network is down.
         """
         running = [process for process in self.processes if not process.is_dead]
         if not running or tab in self.is_network_down:
@@ -171,7 +171,7 @@ class Schedule:
         try:
             self.checker.check_frame(socket, text)
         except AssertionError as error:
-            # The consumer would take an AssertionError for a broken connection.
+            # Record the error and do not raise it, because the consumer would take it for a broken connection.
             self.checker.failures.append(str(error))
 
     def answered(self, request: Request, status: int, text: str) -> None:
@@ -181,8 +181,8 @@ class Schedule:
     # -- the end -------------------------------------------------------------------------------------------
 
     def heal(self) -> None:
-        """Heal all faults and wait until every screen shows all messages. Fail with the missing ones if that takes too
-        long."""
+        """Heal all faults and wait until every screen shows all messages. If that takes too long, fail with a list of
+        what is missing."""
         self.is_database_down = False
         self.is_network_down.clear()
         self.channel_layer.mode = "reliable"

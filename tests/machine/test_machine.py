@@ -33,7 +33,7 @@ from tests.people import IDENTITY_SECRET, SITE_KEY
 STEPS = 30
 # A planted fault that is not found in this many schedules counts as missed.
 SCHEDULES_PER_FAULT = 150
-# The number of schedules, from the Hypothesis profile: 100 in the suite, 2000 in a search.
+# The number of schedules, from the Hypothesis profile: 100 in the suite, 2000 for `make machine`.
 SCHEDULES = hypothesis.settings().max_examples
 
 # The browser profile or staff member of each tab.
@@ -363,7 +363,7 @@ def run(schedules: int, *phases: Phase) -> None:
 
 
 def test_random_schedules_keep_all_invariants() -> None:
-    # Shrinking takes longer than everything else, so only a search does it.
+    # Shrink only for `make machine` (2000 schedules), because shrinking takes longer than everything else.
     run(SCHEDULES, *([Phase.shrink] if SCHEDULES > 1000 else []))
 
 

@@ -131,8 +131,8 @@ FLOOD_BYTES = 300 * MEGABYTE
 
 
 def send_body(server: AppServer, head: str, pieces: Iterable[bytes]) -> tuple[bytes, int]:
-    """Send a request with a body in pieces. Return the response, and the number of bytes that were sent before it
-    came."""
+    """Send a request with a body in pieces. Return the response, and the number of bytes that were sent before the
+    response came."""
     lines = [head, f"Host: 127.0.0.1:{server.port}", "", ""]
     sent, answer = 0, b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:

@@ -1,6 +1,7 @@
 """Tests of the limit on concurrent requests.
 
-At most as many requests run as the pool has database connections. The others wait, and none fails.
+The number of requests that run at the same time depends on the number of database connections in the pool. The other
+requests wait for a slot, and none fails.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def test_many_concurrent_requests_are_all_answered(server: Any, processes: Proce
     Without the limit, requests that got no connection failed after two seconds.
     """
     with AppServer(processes.environment(LIANXIN_DATABASE_POOL="7"), prepare=False, server=server) as app:
-        # The request looks up a session, and renders the page while it holds the connection.
+        # The request looks up a session, and renders the page while it holds a database connection.
         page = Request(f"{app.url}/console/login/", headers={"Cookie": "sessionid=nobody-has-this-one"})
         with ThreadPoolExecutor(200) as threads:
             statuses = list(threads.map(lambda _: urlopen(page).status, range(400)))

@@ -1,6 +1,7 @@
 """Tests of the files in deploy/.
 
-The program that reads a file, or a linter, checks it. The limits in the files must fit the limits of the service.
+Each file is checked by the program that reads it, or by a linter. The limits in the files must fit the limits of the
+service.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def test_nginx_limits_fit_those_of_the_service() -> None:
 def test_nginx_replaces_the_forwarded_headers_of_clients() -> None:
     """Check that nginx replaces X-Forwarded-For, because the service trusts this header.
 
-    No `location` block may set headers, because it would then not inherit the common ones.
+    No `location` block may set headers, because a block that sets its own headers does not inherit the common ones.
     """
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in SITE
     assert "proxy_set_header X-Forwarded-Proto $scheme;" in SITE
@@ -118,7 +119,7 @@ def test_systemd_stop_timeout_exceeds_the_drain() -> None:
 def commands() -> list[list[str]]:
     """Return the commands that start a server, split into arguments.
 
-    They come from the systemd unit, which also has one in a comment, and from the Containerfile.
+    The commands come from the Containerfile and the systemd unit, which has a second command in a comment.
     """
     lines = re.findall(r"^(?:# )?ExecStart=(.+)$", SERVICE, re.M)
     container = re.search(r'^CMD \["(.+)"\]$', CONTAINERFILE, re.M)

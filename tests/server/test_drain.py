@@ -168,7 +168,7 @@ def test_drain_answers_accepted_posts_and_leaves_later_ones_unanswered(bank: Ban
         with bank.locked():
             early = {widget.send_post(f"{number}"): widget for widget in widgets for number in range(3)}
             for widget in widgets:
-                # This waits for a pong. Frames are handled in order, so the server has then received the posts.
+                # Frames are handled in order, so the server has received the posts when this returns with a pong.
                 widget.frames_until_now()
             begin_drain(server)
             late = [widget.send_post("太晚了") for widget in widgets]
@@ -198,7 +198,7 @@ def test_drain_answers_accepted_posts_and_leaves_later_ones_unanswered(bank: Ban
 def test_drain_under_load_loses_no_accepted_post_and_sends_everybody_bye(bank: Bank, name: Name) -> None:
     """Check that a drain under load loses no accepted post.
 
-    24 visitors post as fast as they are answered, while the process gets SIGTERM.
+    The process gets SIGTERM while 24 visitors post as fast as they are answered.
     """
     server = bank.server(name)
     with ExitStack() as stack:

@@ -1,4 +1,5 @@
-"""Tests that a process of Daphne or uvicorn gets the garbage-collector thresholds and the transport for that server."""
+"""Tests that a Daphne process uses the garbage-collector thresholds and the transport module for Daphne, and a uvicorn
+process those for uvicorn."""
 
 import os
 import subprocess

@@ -1,5 +1,5 @@
-"""Tests of our use of internals of Daphne, Twisted, Autobahn and uvicorn: a changed library is noticed, at the latest
-at start."""
+"""Tests of our use of internals of Daphne, Twisted, Autobahn and uvicorn: a change in a library is noticed when the
+server starts, at the latest."""
 
 from __future__ import annotations
 

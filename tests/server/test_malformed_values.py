@@ -36,7 +36,7 @@ APPS = ("accounts", "chat", "console", "core", "exams", "knowledge", "privacy", 
 
 
 def field_names() -> list[str]:
-    """Return all parameter names that views, forms and filters read, found in the source code."""
+    """Search the source code and return all parameter names that views, forms and filters read."""
     names = {"q", "p", "o", "e", "all", "next", "action", "_selected_action", "id", "id__exact", "pk__in"}
     for app in APPS:
         for file in (ROOT / app).rglob("*.py"):

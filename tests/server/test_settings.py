@@ -241,7 +241,7 @@ def test_database_error_is_logged_without_the_row(cast: Cast) -> None:
 
 
 def test_errors_that_quote_data_are_logged_without_their_message() -> None:
-    # The number is split, because a traceback shows the source line.
+    # Split the number, because the traceback in the log shows this source line.
     card = "卡号" + "6222" + "020000001234567"
 
     def fail() -> None:

@@ -86,9 +86,10 @@ async def test_unknown_path_is_answered_with_404(handler: ThreadedASGIHandler) -
 
 
 async def test_release_slot_releases_the_slot_of_a_request_once() -> None:
-    """Check that a request that releases its slot twice releases it only once.
+    """Check that a request that calls `release_slot` twice releases only one slot.
 
-    Twenty such requests run at the same time, although there are two slots. Afterwards there must still be two slots.
+    There are two slots, but twenty such requests run at the same time, because each has released its slot. Afterwards
+    there must still be only two slots.
     """
     running, max_running, all_running = 0, 0, asyncio.Event()
 

@@ -1,4 +1,5 @@
-"""A simulated agent: signs in by the form, takes waiting visitors, answers by POST as in the script, and closes."""
+"""A simulated agent: signs in by the form, takes waiting conversations, answers by POST as the script says, and closes
+them."""
 
 from __future__ import annotations
 
@@ -29,8 +30,8 @@ class Agent(AgentClient):
         super().__init__(simulation.url, simulation.websocket_url, rng=rng)
         self.simulation = simulation
         self.username = username
-        # For each conversation: the texts that this agent sent, and the seqs of the acknowledged ones, both by
-        # client_id.
+        # For each conversation, by client_id: in `sent` the texts that this agent sent, in `accepted` the seqs of those
+        # that the server has acknowledged.
         self.sent: dict[str, dict[str, str]] = {}
         self.accepted: dict[str, dict[str, int]] = {}
         self.problems: list[str] = []
@@ -127,7 +128,7 @@ class Agent(AgentClient):
         return sum(message["role"] == "visitor" for message in self.threads[uuid].messages)
 
     async def _follow(self, uuid: str, script: Script) -> None:
-        """Send the agent's turns of the script. Each follows after the visitor's turns that come before it."""
+        """Send the agent's turns of the script. Before each turn, wait for the visitor's turns that precede it."""
         visitor_turns = 0
         ends_at = asyncio.get_running_loop().time() + self.simulation.real(pace.SERVICE.draw(self._rng) * 4)
         for turn in script.turns:

@@ -47,7 +47,7 @@ async def compare(
 
 
 def transcript_faults(messages: list[Message]) -> list[str]:
-    """Return descriptions of faults of a transcript that are independent of what was sent, such as a gap in seq."""
+    """Return descriptions of faults that the transcript alone shows, whatever was sent, such as a gap in seq."""
     faults = []
     if [message["seq"] for message in messages] != list(range(1, len(messages) + 1)):
         faults.append("seq is not 1, 2, 3 ...")

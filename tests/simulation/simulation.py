@@ -15,10 +15,10 @@ from tests.simulation.check import compare
 from tests.simulation.sources import Script, Scripts
 from tests.simulation.visitor import Visitor
 
-# Two of these agents cover all departments between them.
+# A run uses the first agents of this list. The first two together cover all departments.
 AGENTS = ("zhao", "tang", "sun", "qian", "he", "lin")
 SUPERVISOR = "zhou"
-# Time for the last visitors in the queue after arrivals have ended, in simulated and in real seconds.
+# The time for the visitors who are still in the queue after the last arrival: simulated seconds plus real seconds.
 QUEUE_SECONDS, QUEUE_REAL_SECONDS = 900.0, 60.0
 CHECK_SECONDS = 15.0
 
@@ -103,9 +103,9 @@ class Simulation:
             self._failed.append(f"{type(error).__name__}: {error}")
 
     async def run(self) -> Outcome:
-        """Run all visitors and agents, then compare both sides. Raises SignInFailed, OSError."""
+        """Run all visitors and agents, then compare what they sent, saw and stored. Raises SignInFailed and OSError."""
         agents = [Agent(self, name, self._new_rng()) for name in AGENTS[: self.plan.agents]]
-        # Sign in one after the other: checking six passwords at once would keep the server from everything else.
+        # Sign in one after the other: if six passwords were checked at once, the server could do nothing else.
         for agent in agents:
             await agent.start()
         reader = Reader(self.url, self.websocket_url, rng=self._new_rng())

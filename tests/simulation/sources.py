@@ -88,7 +88,7 @@ class Scripts:
         turns: list[Turn] = []
         for text in texts:
             turns.append(Turn("visitor", text))
-            # Customers often write twice before they are answered.
+            # Leave out some answers, because customers often write twice before they are answered.
             if self._rng.random() < 0.75:
                 turns.append(Turn("agent", self._rng.choice(GENERIC["en"])))
         end = self._rng.choice(("agent", "visitor"))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 CUT_SHARE, RELOAD_SHARE = 0.06, 0.04
 # Seconds after which a server that does not answer counts as broken.
 ANSWER_SECONDS = 30.0
-# Real seconds added to the time that a visitor waits for an agent, because frames travel no faster when the simulation
-# does.
+# Real seconds added to the time that a visitor waits for an agent, because a faster simulation does not make frames
+# travel faster.
 ROUND_TRIP_SECONDS = 1.0
 
 
@@ -40,7 +40,7 @@ class Visitor(VisitorClient):
         self.script = script
         self.reloads = 0
         self.left_queue = False
-        # The sent texts in the order of sending, and the refusal codes, both by client_id.
+        # By client_id: the sent texts, in the order of sending, and the refusal codes.
         self.sent: dict[str, str] = {}
         self.refused: dict[str, str] = {}
         self.problem = ""
@@ -98,7 +98,7 @@ class Visitor(VisitorClient):
         return await self._wait_for_answers(answers)
 
     async def _wait_for_answers(self, answers: int) -> bool:
-        """Wait for an agent, and then for as many answers as the script has at this point.
+        """Wait for an agent, and then until there are as many answers as the script has up to this point.
 
         Human agents do not know the script. With them, one answer to the visitor's last message is enough.
         """

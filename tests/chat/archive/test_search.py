@@ -44,8 +44,8 @@ LIMITS = {
 
 @pytest.fixture(params=LIMITS)
 def strategy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the search limits so that one of the three ways in `chat.archive.search._candidates` finds most
-    candidates."""
+    """Set the search limits so that most candidates are found by one of the three strategies in
+    `chat.archive.search._candidates`."""
     for name, value in LIMITS[request.param].items():
         monkeypatch.setattr(f"chat.archive.search.{name}", value)
 
@@ -138,7 +138,7 @@ def test_search_pages_follow_each_other_without_gap_or_repeat(strategy: None, ca
 
 
 def test_search_finds_exactly_what_each_reader_may_read(strategy: None, cast: Cast) -> None:
-    """Compare the results for several readers with the conversations that each may read.
+    """Compare each reader's results with the conversations that this reader may read.
 
     An agent may read conversations of the agent's departments and conversations that are or were assigned to the agent.
     """

@@ -168,7 +168,7 @@ def bomb(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("size", [(7000, 7000), (30_000, 30_000), (1, 50_000_000)])
 def test_picture_with_too_many_pixels_is_refused_before_decoding(size: tuple[int, int]) -> None:
-    # The file has no pixel data: a decoder would report it as damaged.
+    # The file has no valid pixel data. If it were decoded before its size is checked, it would be refused as damaged.
     with pytest.raises(FileTooLarge) as refused:
         examine(Site(), uploaded(bomb(*size)))
     assert "16" in str(refused.value.text)

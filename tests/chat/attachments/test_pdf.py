@@ -18,7 +18,7 @@ from chat.models import Site
 from knowledge.actions.files import attach_file
 from tests.harness.files import pdf, uploaded
 
-# `sandbox.run` closes the database connection while it waits (core.database_threads.release_slot).
+# Needed because `sandbox.run` closes the database connection while it waits (core.database_threads.release_slot).
 pytestmark = pytest.mark.django_db
 
 SCRIPT: dict[str, Any] = {"S": Name.JavaScript, "JS": "app.alert(1)"}
@@ -26,8 +26,8 @@ SCRIPT: dict[str, Any] = {"S": Name.JavaScript, "JS": "app.alert(1)"}
 
 def _on_page(key: str, value: Any) -> Callable[[Pdf], None]:
     def change(document: Pdf) -> None:
-        # Parse the object again to get a copy, because an object belongs to the first document into which it is
-        # inserted.
+        # Parse the object again to get a copy for this document, because an object belongs to the first document into
+        # which it is inserted.
         document.pages[0].obj[key] = document.make_indirect(pikepdf.Object.parse(value.unparse()))
 
     return change

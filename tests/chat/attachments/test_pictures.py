@@ -15,7 +15,7 @@ from chat.attachments.file_types import FileDamaged, TooManyPixels, examine
 from chat.models import Site
 from tests.harness.files import uploaded
 
-# `sandbox.run` closes the database connection while it waits (core.database_threads.release_slot).
+# Needed because `sandbox.run` closes the database connection while it waits (core.database_threads.release_slot).
 pytestmark = pytest.mark.django_db
 
 GREY = Image.linear_gradient("L")

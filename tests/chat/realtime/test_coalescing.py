@@ -67,7 +67,7 @@ async def test_disconnected_clients_are_skipped_and_excess_requests_get_random_r
         with pytest.raises(Overloaded) as overloaded:
             await coalescer.ask(1)
         waits.append(overloaded.value.after_seconds)
-    # Clients come back at different moments, and not before the server has time for them.
+    # The refused clients must come back at different times, and not before the waiting requests have been answered.
     assert len(set(waits)) == 100
     assert MAX_WAIT_SECONDS <= min(waits) < max(waits) <= MAX_RETRY_SECONDS
     go.set()
@@ -79,7 +79,7 @@ async def test_disconnected_clients_are_skipped_and_excess_requests_get_random_r
 
 
 async def test_batches_are_answered_while_the_event_loop_is_blocked() -> None:
-    """Check that batches are answered on a thread.
+    """Check that batches are answered on a separate thread.
 
     The event loop may be busy with thousands of handshakes, and the queries must not wait for it.
     """
@@ -96,7 +96,7 @@ async def test_batches_are_answered_while_the_event_loop_is_blocked() -> None:
     requests = [asyncio.create_task(coalescer.ask(number)) for number in range(MAX_BATCH * 3)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    # Block the event loop until a thread has passed the last batch to `answer`.
+    # This wait blocks the event loop until a thread has passed the last batch to `answer`.
     assert all_are_asked.wait(10)
     assert not any(request.done() for request in requests)
     assert await asyncio.gather(*requests) == list(range(MAX_BATCH * 3))

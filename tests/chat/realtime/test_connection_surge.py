@@ -47,7 +47,7 @@ def left_in(app: AppServer) -> int:
 
 
 def test_listen_backlog_holds_300_connections_while_the_server_is_stopped(processes: Processes) -> None:
-    """Open 300 connections to a stopped server, each in less than a second.
+    """Check that 300 connections to a stopped server can be opened, each in less than a second.
 
     If the backlog were full, the kernel would drop the SYN packet, and the client would retry only after one second.
     """

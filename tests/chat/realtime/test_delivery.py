@@ -81,7 +81,7 @@ async def test_processes_that_listen_get_each_others_events(start: Any, publishe
     first = start()
     await until(lambda: published)
     second = start()
-    # Wait for the sign of the second process and the answer of the first.
+    # Wait until the second process has announced that it listens and the first process has answered.
     await until(lambda: len(published) >= 3)
     await asyncio.sleep(0.05)
     first.announce([EVENT])

@@ -54,7 +54,7 @@ def server(request: pytest.FixtureRequest, processes: Processes) -> AppServer:
 
 
 def send_until_cut(connection: socket.socket, first: bytes, again: bytes) -> tuple[int, bytes]:
-    """Send bytes without a pause until the server disconnects: `first` once, then `again` repeatedly.
+    """Send `first` once and then `again` repeatedly, without a pause, until the server disconnects.
 
     Returns the number of bytes sent, and the bytes received.
     """
@@ -86,8 +86,8 @@ def test_flood_of_any_kind_closes_the_socket_and_stops_reading(cast: Cast, serve
         results = dict(zip(FLOODS, threads.map(flood, FLOODS), strict=True))
     for kind, (sent, received) in results.items():
         assert sent < MANY / 4, f"{kind}: the server read more than its limit and both kernel buffers"
-        # A client that sends a close frame and goes on sending is answered with its own close code, so none is checked
-        # here.
+        # In the flood "closes", the client itself sends a close frame, which the server answers with the client's close
+        # code. Do not expect the server's own code there.
         if kind != "closes":
             assert b'"code":"flood"' in received, kind
             assert struct.pack(">H", 4400) in received, kind

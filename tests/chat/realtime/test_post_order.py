@@ -85,9 +85,9 @@ def test_posts_refused_with_a_retry_are_held_in_their_order(harness: QueueHarnes
 
 
 def test_release_of_a_stored_post_makes_the_next_held_post_the_first(harness: QueueHarness) -> None:
-    """Check that post B must be sent again before post C, when post A before them turns out to be stored.
+    """Check which post may come next when post A, which was refused with a retry, turns out to be stored.
 
-    B had been refused because A was not found in the database at that time.
+    Post B was refused because it came after A. B must now be sent again before post C.
     """
     harness.add(A)
     harness.settle(Unavailable())

@@ -59,7 +59,7 @@ def conversation_of(widget: Widget) -> Conversation:
 
 
 def messages_by_seq(client: Client) -> dict[int, str]:
-    """Return a dict by seq: the client ids of the messages that arrived in message frames.
+    """Return a dict from seq to client id, for the messages that arrived in message frames.
 
     It also checks that no two messages have the same seq.
     """
@@ -317,8 +317,8 @@ def test_posts_after_one_put_off_are_refused_until_it_is_sent_again(cast: Cast, 
         first, last = refused[0], refused[-1]
         stored = 0
         while not stored:
-            # The rate limit allows another post after a while. The last post is sent first then, and must not overtake
-            # the post that was refused first.
+            # After a while, the rate limit allows another post. Then send the last post first: it must not overtake the
+            # post that was refused first.
             widget.send_post("15", last)
             widget.send_post(str(ids.index(first)), first)
             widget.listen(0.3)
@@ -350,8 +350,8 @@ def test_repeat_of_a_stored_post_is_accepted_while_another_post_is_put_off(
         accepted, refused = post_until_refused(widget)
         for seq, client_id in enumerate(accepted[:3], start=1):
             assert widget.post("x", client_id)["seq"] == seq
-        # A known client id with another body is refused as always. This must not let other posts overtake the post that
-        # is to be retried.
+        # A post with a known client id and another body is refused as usual. After this refusal, later posts still must
+        # not overtake the post that is to be retried.
         widget.send_post("y", accepted[0])
         assert (
             widget.wait_for("refused", lambda frame: frame["client_id"] == accepted[0])["code"]
@@ -760,9 +760,9 @@ def test_only_the_assigned_agent_is_shown_as_typing(cast: Cast, server: AppServe
 def test_watcher_without_the_right_stops_receiving_a_transferred_conversation(
     cast: Cast, processes: Processes
 ) -> None:
-    """Check that a colleague who watches a conversation gets no messages five seconds after a transfer away.
+    """Check that a colleague who watches a conversation gets none of its messages five seconds after a transfer.
 
-    The transfer to another department ends the colleague's right to follow it.
+    The transfer to another department ends the colleague's right to follow the conversation.
     """
     with Widget(processes.daphne) as widget, Console(processes.uvicorn, session_of(cast.hao)) as console:
         widget.open()
@@ -784,9 +784,9 @@ def test_watcher_without_the_right_stops_receiving_a_transferred_conversation(
 
 
 def test_console_is_closed_within_five_seconds_of_losing_a_right(cast: Cast, processes: Processes) -> None:
-    """End the rights of several staff members in all ways, and check that their consoles close.
+    """Check that consoles close after every change that ends a right of the staff member.
 
-    The ways are a sign-out, a deactivated account, a new password, another role and a removed department.
+    These changes are a sign-out, a deactivated account, a new password, another role and a removed department.
     """
     people = {"mei": cast.mei, "hao": cast.hao, "jun": cast.jun, "yun": cast.yun}
     extra = Staff.objects.create(username="lin", name="林", number="1003", role=Role.AGENT)
@@ -864,7 +864,8 @@ def test_former_agent_receives_nothing_after_a_transfer_to_another_department(
         mei.send("ping")
         assert mei.wait_for("pong")["heads"] == {}
         assert "还有一件" not in str(mei.frames)
-        # When the conversation comes back, the server subscribes the console that still shows it, without a request.
+        # When the conversation comes back, the console still shows it and sends no request. The server must subscribe
+        # the console again by itself.
         agents.transfer_to_department(staff=cast.jun, uuid=conversation.uuid, to=cast.cards)
         head = mei.wait_for("messages", lambda frame: not frame["messages"])["head"]
         widget.post("又回来了")

@@ -235,7 +235,10 @@ def test_change_after_a_lost_one_is_shown_at_once(cast: Cast, announced: Announc
 def test_row_of_a_message_does_not_move_a_conversation_between_lists(
     cast: Cast, announced: Announced
 ) -> None:
-    """Check that a message's row changes no lists. The event of the change, which comes after it, does that."""
+    """Check that the row in a message's event does not move the conversation to another list.
+
+    Only the event about the change of status, which follows the message's event, moves it.
+    """
     conversation = start(cast)
     hub = Hub()
     hub.note_row(conversation.pk, current_row(conversation))
@@ -333,7 +336,7 @@ async def test_welcome_contains_a_change_between_the_lookup_and_the_join(quiet_h
 
     _, conversation, opened = await asyncio.to_thread(closing, before)
     async with Wire() as wire:
-        # Do the same as for a hello frame, but with a session that was looked up before the conversation changed.
+        # Call the method that answers a hello frame, with a session that was looked up before the conversation changed.
         await wire.consumer._join_and_welcome(opened)
         await wire.until(lambda: bool(wire.frames()))
         (welcome,) = wire.frames()

@@ -175,7 +175,8 @@ def test_sweep_finds_a_transaction_that_commits_rounds_after_it_wrote(cast: Cast
 
 @both_databases
 def test_sweep_corrects_an_outdated_event(cast: Cast, process: Process) -> None:
-    """Check that the sweep corrects a screen that got an outdated row late, although the database has not changed."""
+    """Check that the sweep corrects a screen after an outdated event, although the database has not changed since the
+    last round."""
     conversation = start_with(cast, cast.mei)
     box = process.open(conversation)
     _, events = post_batch([Post(conversation.pk, uuid4(), "第一句", visitor_id=conversation.visitor_id)])
@@ -301,7 +302,7 @@ def test_sweep_sends_a_missed_conversation_although_another_screen_has_loaded_it
 ) -> None:
     """Check that a console gets a conversation whose notification was lost.
 
-    Another screen of the process has loaded the conversation before the next round of the sweep.
+    Before the next round of the sweep, another screen in the same process has already loaded this conversation.
     """
     console = Console(cast)
     process.hub.add_staff(console)

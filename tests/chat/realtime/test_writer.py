@@ -86,7 +86,7 @@ def test_accepted_message_is_visible_to_other_connections(writer: Writer) -> Non
             connection.close()
 
     def check_visibility(future: Future[Outcome]) -> None:
-        # This runs on the writer's thread, before the thread continues. Another connection must already see the
+        # The writer's thread runs this callback before it does anything else. Another connection must already see the
         # message.
         outcome = future.result()
         assert isinstance(outcome, AcceptedFrame)

@@ -1,4 +1,4 @@
-"""Tests of the validity of a visitor's identity: nonces, token generations and the age of the level "verified"."""
+"""Tests of the validity of a visitor's identity: nonces, token generations and the end of the level "verified"."""
 
 from __future__ import annotations
 
@@ -160,8 +160,8 @@ def test_logout_of_an_anonymous_visitor_closes_the_conversation(cast: Cast) -> N
 
 @pytest.mark.django_db
 def test_http_endpoints_refuse_a_void_token(cast: Cast, client: Client) -> None:
-    """Check every endpoint that only a visitor token protects: transcript, files, suggested answers and their
-    feedback."""
+    """Check every endpoint that only a visitor token protects: transcript, files, suggested answers, and the feedback
+    on these answers."""
     conversation = start(cast)
     customer = identify(cast, conversation.visitor.uuid)
     void = current_token(customer)
@@ -251,7 +251,7 @@ def test_verified_level_lapses_and_a_sign_in_renews_it(cast: Cast, announced: An
 def test_customer_whose_verified_level_lapsed_keeps_their_conversations(cast: Cast) -> None:
     """Check that a customer's conversations stay theirs after the verification has expired.
 
-    Neither the next customer on the same computer nor a name typed into the form takes them over.
+    Neither the next customer on the same computer nor a visitor who types a name into the form takes them over.
     """
     first = identify(cast, uuid4(), sub="C-1", name="李雷")
     theirs = start(cast, visitor=first.uuid)
