@@ -125,8 +125,7 @@ def has_prepared(staff: Staff, exam: Exam) -> bool:
 
 
 def questions_known_to(staff: Staff) -> set[int]:
-    """Return the ids of questions that the person has written, accepted or declined and whose answers they therefore
-    know.
+    """Return the ids of the questions whose answers the person knows from having written, accepted or declined them.
 
     Work in a former role counts, too. One query.
     """
@@ -245,7 +244,8 @@ def question_counts() -> QuestionCounts:
 def marked_papers(
     *, since: date, until: date, department: int | None = None, exam: int | None = None
 ) -> QuerySet[Paper]:
-    """Return the papers handed in from one day to another, both included, of one department or exam if given."""
+    """Return the papers handed in from `since` to `until`, both days included; only of `department` or `exam`, if
+    given."""
     papers = Paper.objects.filter(submitted_at__date__gte=since, submitted_at__date__lte=until)
     if department is not None:
         members = Staff.departments.through._default_manager.filter(
@@ -302,7 +302,7 @@ def by_category(papers: QuerySet[Paper]) -> list[Figure]:
 
 
 def most_missed(papers: QuerySet[Paper]) -> list[Figure]:
-    """Return the points about which questions were answered worst, the worst first. One query.
+    """Return the points whose questions were answered worst, the worst point first. One query.
 
     Points with fewer than two answers are left out.
     """

@@ -83,7 +83,9 @@ def _askable(staff: Staff, question: int, now: datetime) -> Question | None:
 
 
 def exams_to_sit_first(*, staff: Staff, now: datetime | None = None) -> list[Exam]:
-    """Return the open exams that the person may still sit. The drill asks no questions of an exam until it is sat.
+    """Return the open exams that the person may still sit.
+
+    Until the person has sat an exam, the drill asks no questions that may be in it.
 
     The list is empty when the daily limit of the drill is reached.
     """
@@ -96,7 +98,7 @@ def exams_to_sit_first(*, staff: Staff, now: datetime | None = None) -> list[Exa
 def offered_question(staff: Staff, question: Question, review: int) -> DrillQuestion:
     """Return the question for display, with its options shuffled.
 
-    The order depends only on the person, the question and `review`, so it need not be stored until the answer arrives.
+    The order depends only on the person, the question and `review`, so the order need not be stored.
     """
     seed = crc32(f"{staff.pk} {question.pk} {review}".encode())
     shown, right = shuffled_options(question.kind, question.options, question.answer, seed)
@@ -135,7 +137,7 @@ def answer_question(
 
 
 def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[DrillOffer, Question]:
-    """Lock and return the `DrillOffer` of this question to the person, and the question itself.
+    """Lock and return the person's `DrillOffer` for this question, and the question itself.
 
     Raises ExamNotFound if the drill has not offered the question to the person.
 

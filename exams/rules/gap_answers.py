@@ -16,7 +16,7 @@ GAP = "____"
 _SAME_SIGNS = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "‑": "-", "〜": "~", "∼": "~", "≦": "≤", "⩽": "≤", "≧": "≥", "⩾": "≥"}
 )
-# Separators without a meaning, unless they stand between two digits.
+# Characters without a meaning, except between two digits.
 _SEPARATORS = re.compile(
     r"(?<!\d)[\s,，、。;；:：.!?\"'“”‘’《》()·_]+|[\s,，、。;；:：.!?\"'“”‘’《》()·_]+(?!\d)"
 )

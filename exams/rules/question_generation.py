@@ -217,7 +217,7 @@ _NUMERALS = dict(zip("0123456789", "零一二三四五六七八九", strict=True
 
 
 def _spellings(figure: str) -> list[str]:
-    """Return the spellings of a figure: with and without separators, and as a Chinese numeral up to 10."""
+    """Return the spellings of a figure: with and without separators, and up to 10 also as a Chinese numeral."""
     plain = figure.replace(",", "")
     spellings = [figure, plain]
     if plain in _NUMERALS:
