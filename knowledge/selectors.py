@@ -56,7 +56,7 @@ def _has(states: Iterable[str]) -> Exists:
 
 
 def expiring(owner: Staff | None = None, today: date | None = None) -> QuerySet[Version]:
-    """Return published versions that expire within two weeks, the earliest first; of one owner, or of all."""
+    """Return published versions that expire within two weeks, the earliest first; only of `owner`, if given."""
     today = today or timezone.localdate()
     versions = Version.objects.filter(
         state=Version.State.PUBLISHED, valid_until__gte=today, valid_until__lte=today + EXPIRY_WARNING

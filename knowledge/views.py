@@ -1,7 +1,7 @@
 """Endpoints of the widget: answers suggested while a visitor waits, and the visitor's feedback on them.
 
-The token in the body identifies the visitor, never a cookie. The text is neither stored nor logged. These requests
-never delay the conversation itself, which goes over the socket.
+The visitor is identified by the token in the body, never by a cookie. The text is neither stored nor logged. These
+requests never delay the conversation itself, which goes over the socket.
 """
 
 import logging

@@ -31,7 +31,7 @@ MAX_SELECTED = 100
 
 
 class PointListFilter(admin.SimpleListFilter):
-    """Base class of the list filters. Each sets the attribute of `PointFilter` that is named by its `field`."""
+    """Base class of the list filters. Each subclass sets the attribute of `PointFilter` that its `field` names."""
 
     field = ""
 

@@ -87,7 +87,8 @@ class PreviewResult(Result):
         return False
 
 
-# Seconds for all comparisons of one preview. The remaining changes are shown as the old and the new text.
+# Seconds for all comparisons of one preview together. Changes not compared by then are shown as the old and the new
+# text.
 COMPARISON_SECONDS = 5.0
 
 
@@ -125,7 +126,7 @@ class SheetTable(Table):
     def changes(
         self, preview: Preview, before: Mapping[str, str], after: Mapping[str, str]
     ) -> list[tuple[str, list[Piece]]]:
-        """Return the columns that differ. Rows beyond those that `preview` lists are not compared in detail."""
+        """Return the columns that differ. The texts are compared only for rows that the preview lists."""
         is_shown = len(preview.changed) < preview.SHOWN
         return [
             (self.label_of(name), self._compare(before[name], after[name]) if is_shown else [])

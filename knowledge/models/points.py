@@ -39,7 +39,7 @@ class Category(models.Model):
 
 
 class Point(models.Model):
-    """A question and its answer. These fields do not depend on the version; the content is in `Version`."""
+    """A question and its answer. The fields of this model do not depend on the version; the content is in `Version`."""
 
     key = models.SlugField(
         _("key"), max_length=60, unique=True, help_text=_("Identifies the knowledge point in imports")
@@ -75,7 +75,7 @@ class Point(models.Model):
 
 
 class Version(models.Model):
-    """A past, present or future content of a point. Once approved, it never changes."""
+    """One version of a point's content: past, present or future. Once approved, a version never changes."""
 
     class State(models.TextChoices):
         DRAFT = "draft", _("draft")

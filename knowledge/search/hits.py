@@ -1,4 +1,4 @@
-"""Selects the best entries by their scores, and gives each the confidence that it answers the query."""
+"""Selects the entries with the best scores, and computes the confidence that each of them answers the query."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ def _is_off_topic(models: LearnedModels | None, query: IndexQuery) -> bool:
 
 
 def _lead(ranked: Mapping[int, float], position: int) -> float:
-    """Return the score of an entry minus that of the best other one, from -3 to 3."""
+    """Return the score of an entry minus the score of the best other entry, limited to the range -3 to 3."""
     others = (score for other, score in ranked.items() if other != position)
     return max(-3.0, min(3.0, ranked[position] - max(others, default=0.0)))
 

@@ -1,7 +1,8 @@
 """Searches titles by sound: full pinyin with every reading of each character, initials, and both mixed with characters.
 
-All titles are joined into one string. A reading leads to the positions of the characters that have it, and a spelling
-is followed from position to position. Any combination of readings is thus found, and none has to be stored.
+All titles are joined into one string. The index maps each reading to the positions of the characters that have it, and
+a search follows a spelling from position to position. This finds any combination of readings without storing the
+combinations.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class PinyinIndex:
     def read_as(self, spelling: str) -> set[int]:
         """Return the entries whose title contains these syllables; the last syllable may be incomplete.
 
-        If there are none, returns those that differ only in sounds that many confuse (zh and z, ng and n).
+        If there are none, returns those that differ only in sounds that many people confuse (zh and z, ng and n).
         """
         return self._follow(spelling, PinyinIndex._chars_read_as) or self._follow(
             spelling, PinyinIndex._chars_read_similarly

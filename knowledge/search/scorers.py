@@ -1,6 +1,8 @@
-"""Scores of each entry for a question: by words and embeddings of title and phrasings, and by those of the answer.
+"""Scores each entry for a question: by the words and embeddings of its title and phrasings, and by the words and
+embeddings of its answer.
 
-For Chinese points, leaving out words lowers the mean reciprocal rank by 0.022, and leaving out embeddings by 0.061.
+For Chinese points, the mean reciprocal rank is 0.022 lower without the scores by words, and 0.061 lower without the
+scores by embeddings.
 """
 
 from collections.abc import Sequence
@@ -25,7 +27,7 @@ PHRASINGS_FOR_NEAREST = 30
 class AnswerWeights(NamedTuple):
     """The weights of the words and the embeddings of answers.
 
-    Answers are scored separately. Scored together with title and phrasings, they lowered every score.
+    Answers are scored separately. When they were scored together with title and phrasings, every score was lower.
     """
 
     words: float
@@ -115,9 +117,9 @@ class ScorerSet:
 
 
 def standardize(values: Floats, among: NDArray[np.bool_] | None = None) -> Floats:
-    """Return the standard scores of the values: standard deviations above the mean.
+    """Return the standard score of each value: how many standard deviations it is above the mean.
 
-    With `among`, mean and deviation are those of the selected values, and the others get 0.
+    With `among`, only the selected values count for the mean and the deviation, and all other values get the score 0.
     """
     selected = values if among is None else values[among]
     deviation = float(selected.std()) if len(selected) else 0.0

@@ -1,6 +1,6 @@
 """Splits text into Chinese characters and pairs of them, stemmed English words, and their meanings in synonyms.txt.
 
-For English points, leaving out stems lowers the mean reciprocal rank by 0.027, and leaving out synonyms by 0.038.
+For English points, the mean reciprocal rank is 0.027 lower without stemming, and 0.038 lower without synonyms.
 """
 
 import re
@@ -63,7 +63,7 @@ def normalize(text: str) -> str:
 def to_simplified(text: str) -> str:
     """Convert traditional characters to simplified ones, and 帐 to 账.
 
-    The encoder and the points know these forms better.
+    Most points are written in these forms, and the encoder handles them better.
     """
     return _simplifier().convert(text).translate(_SAME_CHARACTER) if HAN.search(text) else text
 
@@ -121,7 +121,8 @@ def character_pairs(folded: str) -> list[str]:
 
 
 def features_of(text: str) -> list[str]:
-    """Return the tokens of a text and the names of its meanings, which start with &."""
+    """Return the tokens of a text, and the names of the meanings in synonyms.txt that occur in it, with & before each
+    name."""
     folded = normalize(text)
     return tokens_of(folded) + [f"&{name}" for name in meanings_in(folded)]
 
@@ -141,9 +142,10 @@ def _simplifier() -> OpenCC:
 
 @cache
 def _synonyms() -> tuple[dict[str, list[str]], dict[str, set[int]]]:
-    """Read synonyms.txt. Return the names of meanings by phrase, and the lengths of phrases by their first word.
+    """Read synonyms.txt. Return two dicts: from a phrase to the names of its meanings, and from the first word of
+    phrases to their lengths.
 
-    A phrase is a sequence of stemmed words.
+    A phrase is a sequence of stemmed words; its length is their number.
     """
     names: dict[str, list[str]] = {}
     lengths: dict[str, set[int]] = {}

@@ -100,7 +100,9 @@ class _TextSearch:
 
 
 def correct_typos(typed: str, known_words: Callable[[], Iterable[str]]) -> str:
-    """Return the text with unknown English words of four letters and more corrected where one typo explains them.
+    """Return the text with typos corrected in English words of at least four letters.
+
+    An unknown word is replaced if it differs from a known word by one typo.
 
     `known_words` is called only if there are such words.
     """
