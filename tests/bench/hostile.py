@@ -112,7 +112,7 @@ def _measured(running: Running, name: str, work: Coroutine[Any, Any, str], data:
 
 
 def _row_in_own_process(name: str) -> Row:
-    """Return a row that is measured in a separate process, which reads nothing else and reports its own memory."""
+    """Measure a row in a separate process, which does nothing else and reports its own memory. Return the row."""
     run = subprocess.run(
         [sys.executable, "-m", "tests.bench.hostile_text", name],
         cwd=ROOT, capture_output=True, text=True, check=True,

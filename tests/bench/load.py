@@ -47,8 +47,8 @@ CHROME = {
 
 @dataclass
 class Tally:
-    """The fate of each message, by its client_id: when it should have been sent, was accepted and was shown, and its
-    seq."""
+    """The fate of each message, by its client_id: its seq, and the times when it should have been sent, was accepted
+    and was shown."""
 
     intended: dict[str, float] = field(default_factory=dict)
     accepted: dict[str, float] = field(default_factory=dict)
@@ -56,8 +56,8 @@ class Tally:
     arrived: dict[str, float] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
     late: list[float] = field(default_factory=list)
-    # Repeats and gaps do not void a run, because real screens drop repeats and fetch gaps. The conditions of the run
-    # state their numbers.
+    # Repeats and gaps do not void a run, because real screens drop repeats and fetch gaps. The `conditions` of the row
+    # give the numbers of repeats and gaps.
     repeats: int = 0
     gaps: int = 0
 
@@ -180,12 +180,12 @@ class Visitor(Writer, VisitorClient):
         super().received(frame)
 
     def refused_by_server(self, frame: Frame) -> None:
-        """Count a refusal or a bye frame. Without a fault, the load gets none."""
+        """Count a refusal or a bye frame. The server sends neither to these clients unless something is wrong."""
         self.tally.refused[frame["code"]] += 1
         self.tally.intended.pop(frame.get("client_id", ""), None)
 
     def settle(self, client_id: str, seq: int, *, is_message: bool = False) -> None:
-        # Only the answer acknowledges a post. A message that has come back does not.
+        # For the benchmark, a post is acknowledged only by its answer, not by the message that comes back.
         if not is_message:
             super().settle(client_id, seq)
 
@@ -195,7 +195,7 @@ class Visitor(Writer, VisitorClient):
 
 
 class Console(AgentClient):
-    """The console of an agent, which watches all conversations of the agent. The first one is on the screen."""
+    """The console of an agent. It watches all conversations of the agent, and shows the first one on the screen."""
 
     handshake_headers = CHROME
     # A console receives many frames about other conversations, so decode only the kinds that the load needs.
@@ -239,7 +239,7 @@ class Console(AgentClient):
         return self._sends_marks
 
     def send_read_mark(self, uuid: str) -> bool:
-        """Send a read mark for a conversation; return whether another one must follow.
+        """Send a read mark for a conversation. Return whether another read mark must follow.
 
         The messages that have arrived count as received at once. In the conversation on the screen, they count as read
         a moment later.
@@ -265,7 +265,7 @@ async def until(socket: ReconnectingSocket, is_true: Callable[[], bool]) -> None
 
 
 class RoomWriter(Writer):
-    """A visitor of the tutorial's chat. A message counts as accepted when it comes back from the room."""
+    """A visitor of the tutorial's chat. A message of the visitor counts as accepted when the room sends it back."""
 
     def __init__(self, url: str, tally: Tally, room: str) -> None:
         super().__init__(tally)

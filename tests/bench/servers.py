@@ -1,7 +1,7 @@
 """The measured servers, started as a bank starts them.
 
-Only one setting differs from the defaults and from the settings that every bank must make: the rate limit of one
-visitor, because fifty visitors have to produce all the load.
+They have the default settings, and the settings that every bank must make. The only other setting is a higher rate
+limit of each visitor, because fifty visitors have to produce all the load.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Running:
     apps: list[AppServer]
     servers: list[Server]
     database: str
-    # An open session for reading the statistics, so that reading them costs no new session. None for SQLite.
+    # An open database session for reading the statistics, because a new session for each reading would be measured,
+    # too. None for SQLite.
     statistics: psycopg.Connection | None
     is_ours: bool = True
 
@@ -169,9 +170,10 @@ def lianxin(
     database: str = "",
     postgres: PrivatePostgres | None = None,
 ) -> Iterator[Running]:
-    """Start Lianxin with Redis and a PostgreSQL that writes to the disk, or with SQLite and without both.
+    """Start Lianxin with Redis and a PostgreSQL that writes to the disk, or with SQLite and neither of them.
 
-    If a PostgreSQL with a prepared database is already running, `postgres` and `database` name the two.
+    If a PostgreSQL with a prepared database is already running, pass the server as `postgres` and the database's URL as
+    `database`.
     """
     with ExitStack() as stack:
         state = stack.enter_context(_copy_of("state"))

@@ -37,7 +37,7 @@ class SignInFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP response. `body` is in the form sent, which may be compressed.
+    """An HTTP response. `body` has the bytes as received, which may be compressed.
 
     `ms` is the time in milliseconds from the first byte sent to the last byte received.
     """
@@ -63,7 +63,7 @@ class Answer:
 
 
 class HttpClient:
-    """An HTTP client of one server, signed in by its cookies or by `sign_in`.
+    """An HTTP client of one server. It is signed in by the given cookies, or by `sign_in`.
 
     It opens a connection for each request, or one for all requests if `keeps_open` is set. `headers` are sent with each
     request.

@@ -49,7 +49,7 @@ class Timing:
 
 # The intervals of static/chat/socket.js.
 SCREENS = Timing(heartbeat_seconds=25.0, answer_seconds=10.0, base_seconds=0.5, max_pause_seconds=30.0)
-# Has shorter pauses, for a load whose reconnections need not be spread.
+# Shorter pauses, for a load whose reconnections need not be spread over time.
 QUICK = Timing(heartbeat_seconds=25.0, answer_seconds=10.0, base_seconds=0.2, max_pause_seconds=2.0)
 
 
@@ -109,7 +109,7 @@ class ReconnectingSocket:
                 await asyncio.sleep(self._pause_seconds())
 
     async def connect(self) -> Connection:
-        """Connect once and send hello. Raises OSError, TimeoutError."""
+        """Connect once and send hello. Raises OSError or TimeoutError."""
         self.attempts += 1
         self._failures += 1
         self._bye_seconds = None
