@@ -97,7 +97,9 @@ function updateVisibility() {
   session.setVisible(isShown && document.visibilityState === "visible");
 }
 
-/** Whether no conversation has started and no message or file that will start one is being sent. */
+/**
+ * Whether there is no conversation yet, and no message or file that will start one is being sent.
+ */
 function isFirst() {
   const isUnderWay = [...session.sender.unplaced, ...files.uploads].some((entry) => entry.refused === undefined);
   return !session.conversation.id && !isUnderWay;

@@ -12,9 +12,9 @@
  * An answer of a paper that is being sent.
  *
  * @typedef {object} ExamAnswer
- * @property {number} place position of the question, from 1
+ * @property {number} place position of the question in the paper, from 1
  * @property {Given} given
- * @property {string} page the load of the page
+ * @property {string} page identifies this load of the page
  * @property {number} step the number of the answer in that load
  * @property {number} seen the revision that this answer follows
  */

@@ -1,6 +1,7 @@
 /**
- * Counts down the time left for an exam paper. The time left comes from the server; between its answers, the monotonic
- * `performance.now()` counts. When the time seems to be over, the page asks the server before it hands in the paper.
+ * Counts down the time left for an exam paper. The time left comes from the server; between the server's answers, it is
+ * counted down by the monotonic `performance.now()`. When the time seems to be over, the page asks the server before it
+ * hands in the paper.
  */
 
 const RESYNC_MS = 3_000;

@@ -63,7 +63,11 @@ export class Dialogs {
     /** @type {HTMLElement | null} */ (body.querySelector("select, textarea"))?.focus();
   }
 
-  /** Tells whether the event is on the backdrop; the dialog's own padding is not. @param {MouseEvent} event */
+  /**
+   * Tells whether the event is on the backdrop. The dialog's own padding does not count as the backdrop.
+   *
+   * @param {MouseEvent} event
+   */
   #isOutside({ target, clientX, clientY }) {
     if (target !== this.#dialog) return false;
     const { left, right, top, bottom } = this.#dialog.getBoundingClientRect();

@@ -186,7 +186,7 @@ export class LiveConnection {
     if (this.#sentReadMarks.get(row.id) === readMark || !this.#watched.has(row.id) || this.#recentlyMarked.has(row.id)) return;
     if (!this.#socket.send({ kind: "seen", conversation: row.id, received, read })) return;
     this.#sentReadMarks.set(row.id, readMark);
-    // A burst of messages must not cause a flood of frames: wait before the next one.
+    // A burst of messages must not cause a flood of frames: wait before the next read mark.
     this.#recentlyMarked.add(row.id);
     setTimeout(() => {
       this.#recentlyMarked.delete(row.id);
@@ -195,8 +195,8 @@ export class LiveConnection {
   }
 
   /**
-   * Requests the lists again if some waiting visitors are not listed. There must be room for them in the list, or their
-   * number must be uncertain.
+   * Requests the lists again if some waiting visitors are not listed, and either the list has room for more or the
+   * number of unlisted visitors is uncertain.
    */
   #refillQueue() {
     const { state } = this.#store;
