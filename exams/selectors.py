@@ -21,7 +21,7 @@ MAX_MOST_MISSED = 20
 
 @dataclass(frozen=True)
 class Standing:
-    """An exam from the view of one examinee. `papers` holds the examinee's attempts, the first one first."""
+    """An exam as one examinee sees it. `papers` holds the examinee's attempts, the first attempt first."""
 
     exam: Exam
     papers: list[Paper]
@@ -174,7 +174,7 @@ def questions_for_setting(
     """Return the questions that match all filters, newest first.
 
     `state` is a state of a question, or `look` for accepted questions whose point now has another published version.
-    One query when evaluated, and one for the category.
+    One query when evaluated, plus one if a `category` is given.
     """
     questions = Question.objects.select_related("point__published__category").order_by("-pk")
     is_current = Q(version=F("point__published__number"))
@@ -196,8 +196,8 @@ def questions_for_setting(
 def proposed_questions(category: int | None = None) -> QuerySet[Question]:
     """Return the questions that need an editor's decision: first outdated questions, then proposals.
 
-    A question is outdated when its point has another published version now. One query when evaluated, and one for the
-    category.
+    A question is outdated when its point has another published version now. One query when evaluated, plus one if
+    a `category` is given.
     """
     is_current = Q(version=F("point__published__number"))
     waiting = Q(state=Question.State.PROPOSED) | (Q(state=Question.State.ACCEPTED) & ~is_current)

@@ -1,4 +1,4 @@
-"""Access checks of knowledge: staff read published points, editors read and change everything."""
+"""Access checks of knowledge: all staff may read published points, and editors may read and change everything."""
 
 from collections.abc import Iterable
 

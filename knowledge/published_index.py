@@ -249,7 +249,7 @@ published = PublishedIndex()
 def warm() -> None:
     """Read everything before the first question arrives; called on its own thread when a server starts."""
     close_old_connections()
-    # Build the table that the first call needs. Otherwise the first message in Chinese would wait for it.
+    # The first call of `fold_variants` builds a table. Make it now, so that the first message in Chinese need not wait.
     fold_variants("户")
     try:
         published.current()

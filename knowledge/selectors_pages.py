@@ -235,7 +235,7 @@ class FieldChange:
 def changes_between(old: Version, new: Version) -> list[FieldChange]:
     """Return the fields that differ, in the order of the page.
 
-    One query besides those for departments, regions and branches.
+    One query, plus those that load the departments, regions and branches of the versions.
     """
     paths = category_paths()
     before, after = _texts(old, paths), _texts(new, paths)

@@ -59,7 +59,8 @@ def widget_view(
 ) -> Callable[
     [Callable[[Site, Conversation | None, Any], HttpResponseBase]], Callable[..., HttpResponseBase]
 ]:
-    """Decorate a view of the widget: it gets the site, the token's current conversation (or None) and the decoded body.
+    """Decorate a view of the widget. The view gets the site, the token's current conversation (or None) and the decoded
+    body.
 
     Refuses other origins, bodies over 4 KB, and more requests than a person makes. `kind` is the type of the body.
     """

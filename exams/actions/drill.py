@@ -33,7 +33,7 @@ class DrillQuestion:
     """A drill question with its options in the order in which one person sees them.
 
     `review` is the number of times that the person has answered the question before. `shown` holds the options in
-    display order, and `right` is the right answer as indices of `shown`.
+    display order. `right` is the right answer, given as indices of `shown`.
     """
 
     question: Question
@@ -56,7 +56,8 @@ class DrillResult:
 
 
 def next_question(*, staff: Staff, now: datetime | None = None) -> DrillQuestion | None:
-    """Return the drill question to ask now, or None when there is none or the daily limit is reached.
+    """Return the drill question to ask now. Returns None if there is no question to ask, or if the daily limit is
+    reached.
 
     The function stores which question it returned, and the person may answer only that one. It returns the same
     question until it is answered, so nobody can look through all questions.
@@ -162,7 +163,7 @@ def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[Dril
 
 
 def _review(card: DrillCard, credit: int, now: datetime) -> None:
-    """Schedule the next repetition of a drill card from the credit of the answer, and store the card."""
+    """Compute the next repetition of a drill card from the credit of the answer, and store the card."""
     rating = Rating.Good if credit == FULL else Rating.Hard if credit >= FULL / 2 else Rating.Again
     # fsrs accepts only datetimes in UTC.
     reviewed, _log = scheduler.review_card(Card.from_dict(card.card), rating, now.astimezone(UTC))

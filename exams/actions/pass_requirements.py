@@ -1,4 +1,5 @@
-"""Required exams: from a set date, agents who have not passed may not take conversations of the exam's departments.
+"""Required exams: from the exam's date `required_from`, agents who have not passed may not take conversations of its
+departments.
 
 Each restriction is stored as an `accounts.QueueRestriction` whose key begins with `exam/`. Only this module writes such
 restrictions.

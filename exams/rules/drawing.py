@@ -67,7 +67,7 @@ def draw(
 
 
 class _Selection:
-    """The questions selected so far, and how many of them each of the other papers contains (at most `limit`)."""
+    """The questions selected so far, and the number of them that each other paper contains (at most `limit`)."""
 
     def __init__(self, count: int, neighbours: Sequence[Set[int]]) -> None:
         self.questions: list[int] = []

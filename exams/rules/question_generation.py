@@ -184,7 +184,7 @@ def _pairs(text: str) -> frozenset[str]:
 
 
 def _information(fact: str) -> tuple[int, int]:
-    """Return a sort key for how informative a sentence is: the number of figures in it, then its length."""
+    """Return a sort key that measures how informative a sentence is: the number of figures in it, then its length."""
     return len(_FIGURE.findall(fact)), len(fact)
 
 

@@ -115,7 +115,7 @@ def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> Import
             for imported in points
             if imported.phrasings is not None
         }
-        # Keep phrasings that already wait for approval, because a file lists only accepted ones.
+        # Keep phrasings that already wait for approval, because a file lists only accepted phrasings.
         removable = (Phrasing.State.ACCEPTED,)
         rephrased = replace_phrasings(by=by, wanted=wanted, offered=offered, removable=removable).keys()
         if by is not None:

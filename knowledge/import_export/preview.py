@@ -18,7 +18,7 @@ from knowledge.import_export.sheets import Column
 
 @dataclass(frozen=True)
 class FileRow:
-    """A row that would be stored. `changes`: the labels of the columns that differ, with the differences."""
+    """A row that would be stored. `changes`: for each column that differs, its label and the differences."""
 
     number: int
     key: str
@@ -28,7 +28,7 @@ class FileRow:
 
 @dataclass(frozen=True)
 class RowProblem:
-    """A row that cannot be stored. `problems`: the labels of the wrong columns, with messages."""
+    """A row that cannot be stored. `problems`: for each wrong column, its label and the messages about it."""
 
     number: int
     key: str
@@ -47,7 +47,7 @@ class Preview:
     wrong: list[RowProblem] = field(default_factory=list)
     unchanged: int = 0
     problems: list[str] = field(default_factory=list)
-    # Number of stored texts that must be encoded for the search.
+    # The number of texts that the search must encode after the rows are stored.
     texts: int = 0
 
     @property

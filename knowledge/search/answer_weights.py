@@ -70,13 +70,13 @@ def _resemblance(scorers: ScorerSet, space: EmbeddingSpace) -> NDArray[np.float6
 
 
 def _sample(items: Sequence[Item]) -> Sequence[Item]:
-    """Return at most `MAX_SAMPLES` of the items, evenly spaced."""
+    """Return at most `MAX_SAMPLES` of the items, at even distances."""
     return items[:: max(1, -(-len(items) // MAX_SAMPLES))]
 
 
 def _alternate_rows(row: int, texts: int) -> list[int]:
-    """Return every second row, counted in both directions from `row`. `row` itself and row 0, the title, are left
-    out."""
+    """Return every second row, counting from `row` in both directions. Leave out `row` itself, and row 0, which is the
+    title."""
     return [other for other in range(1, texts) if other != row and (other - row) % 2 == 0]
 
 

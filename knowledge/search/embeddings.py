@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 SIZE = 512
-# The weight of the prior in the estimate of the covariance within entries, as a number of phrasings. With few
-# phrasings, the prior dominates.
+# The covariance within entries is estimated from the phrasings and from a prior. The prior counts as much as this
+# number of phrasings, so it dominates if there are few.
 PRIOR_WEIGHT = 300
 SMOOTHING = 0.3
-# The numbers of principal axes along which entries and answers are compared. The result is as good as with all
-# dimensions, and each search reads a third of the data.
+# The numbers of principal axes along which entries and answers are compared. The results are as good as with all
+# dimensions, but each search reads only a third of the data.
 ENTRY_AXES, ANSWER_AXES = 192, 128
 
 
@@ -112,7 +112,8 @@ def vectors_of_questions(texts: Sequence[str]) -> Floats:
 
 
 def vectors_of(texts: Sequence[str]) -> Vectors:
-    """Return the vectors of many texts: a thousand per second, or a hundred thousand per second from the store."""
+    """Return the vectors of many texts. Encoding yields a thousand per second, the store a hundred thousand per
+    second."""
     if _store is None:
         return Vectors.of(_encode(texts)) if texts else Vectors.none()
     keys = [blake2b(text.encode("utf-8", "replace"), digest_size=16).digest() for text in texts]

@@ -77,7 +77,7 @@ class Index:
         return bool(self._scorers.is_trained.all())
 
     def untrained_counts(self) -> tuple[int, int]:
-        """Return the number of entries without embeddings, and the number of their texts."""
+        """Return the number of entries without embeddings, and the number of texts of these entries."""
         untrained = [features for features in self._entries if features.embeddings is None]
         return len(untrained), count_texts(untrained)
 
@@ -204,13 +204,13 @@ class Index:
         return self._pinyin.in_characters(text)
 
     def _vectors(self, parts: Sequence[str]) -> Sequence[Floats]:
-        """Return the vectors of the texts; none in an untrained index, or if a text has no words."""
+        """Return the vectors of the texts, or an empty list if the index is untrained or a text has no words."""
         if self._models is None or not all(RUN.search(normalize(part)) for part in parts):
             return []
         return list(vectors_of_questions([to_simplified(without_courtesy(part)) for part in parts]))
 
     def _scores(self, text: str, vector: Floats | None, language: str | None) -> Floats:
-        """Return the score of each entry, a sum of standard scores; -inf for entries that do not match at all."""
+        """Return the score of each entry: a sum of standard scores, or -inf if the entry does not match at all."""
         query = without_courtesy(text)
         words, answers = self._scorers.by_words(query), self._scorers.by_answer_words(query)
         scores = WORD_WEIGHT * standardize(words) + self._weights.words * standardize(answers)

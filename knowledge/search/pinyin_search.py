@@ -19,7 +19,7 @@ from core.text.pinyin import readings_of, without_similar_sounds
 Positions = NDArray[np.int64]
 # The maximum number of letters of a spelling that are used, and the number of letters of the longest syllable.
 MAX_LETTERS, MAX_SYLLABLE_LETTERS = 60, 6
-# The minimum number of letters of a spelling that is only the start of a single syllable.
+# If a whole spelling is only the start of one syllable, it is searched only if it has at least this number of letters.
 MIN_SYLLABLE_LETTERS = 4
 _NONE: Positions = np.zeros(0, np.int64)
 
@@ -116,7 +116,10 @@ class PinyinIndex:
         return set(self._entries(np.concatenate(ends) - 1).tolist()) if ends else set()
 
     def _next(self, before: Positions | None, lookup: CharacterLookup, part: str) -> Positions:
-        """Return the positions after the characters that match the part and are at one of the positions `before`."""
+        """Return the positions that follow a matching character.
+
+        A character matches if `lookup` returns it for the part and it stands at one of the positions `before`.
+        """
         followers = self._followers.get((lookup, part))
         if followers is None:
             positions = [self._positions[character] for character in lookup(self, part)]
@@ -138,6 +141,6 @@ CharacterLookup = Callable[[PinyinIndex, str], set[str]]
 
 
 def _syllables(spelling: str, offset: int) -> Iterator[str]:
-    """Yield every part of the spelling at this offset that is short enough for a syllable."""
+    """Yield every part of the spelling that begins at this offset and is short enough for a syllable."""
     for length in range(1, min(MAX_SYLLABLE_LETTERS, len(spelling) - offset) + 1):
         yield spelling[offset : offset + length]

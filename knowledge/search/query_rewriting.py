@@ -19,9 +19,9 @@ DIALECT = Path(__file__).with_name("dialect.txt")
 _CANTONESE = re.compile("[唔咗嘅喺冇佢哋啲嚟嗰㗎俾畀攞咁嘢揿㩒喎]")
 _WORD = r"(?:[A-Za-z\u00c0-\u024f\u0300-\u036f'’]+[1-5]?)+"
 _LATIN = re.compile(rf"{_WORD}(?:\s+{_WORD})*")
-# Fewer Latin letters are too ambiguous to be taken for pinyin.
+# A text with fewer Latin letters than this is too ambiguous to count as pinyin.
 _MIN_LETTERS = 5
-# Share of the letters that must belong to words of two or more characters for a text to be pinyin.
+# A text counts as pinyin only if at least this share of its letters belongs to words of two or more characters.
 _MIN_WORD_SHARE = 0.5
 # The extra cost of a word of one character, and the cost of a syllable that is in no word. Both are in nats.
 _SINGLE_CHARACTER_COST, _UNKNOWN_SYLLABLE_COST = 3.0, 14.0

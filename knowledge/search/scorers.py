@@ -20,7 +20,7 @@ from knowledge.search.tokenizer import character_pairs, features_of, normalize, 
 WORD_WEIGHT = 0.3
 # Number of nearest entries whose phrasings are compared one by one.
 MAX_COMPARED_CLOSELY = 32
-# With this many phrasings, the nearest phrasing of an entry counts as much as the mean of all.
+# If an entry has this number of phrasings, its nearest phrasing counts as much as the mean of all its phrasings.
 PHRASINGS_FOR_NEAREST = 30
 
 
@@ -35,7 +35,8 @@ class AnswerWeights(NamedTuple):
 
 
 class HeldOutPhrasing(NamedTuple):
-    """Phrasings that are left out of scoring: the position of their entry, and their rows among its texts."""
+    """Phrasings that are left out of scoring: the position of their entry, and the rows of these phrasings among the
+    entry's texts."""
 
     position: int
     rows: tuple[int, ...]

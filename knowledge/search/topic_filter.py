@@ -1,9 +1,9 @@
 """Detects questions that are not about banking. It learns from the bank's own points and from everyday.txt.
 
 A visitor may ask anything, and the search always finds some nearest entry. Ridge regression separates the vectors of
-banking questions from others. Cross-validation sets a floor for the score, so that the share `OFF_TOPIC_BELOW` of the
-other questions is below it. With this filter, points are shown for only 4 % of the questions that are not about
-banking.
+banking questions from the vectors of other questions. Cross-validation sets a floor for the score, so that the share
+`OFF_TOPIC_BELOW` of the other questions is below it. With this filter, points are shown for only 4 % of the questions
+that are not about banking.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ FOLDS = 5
 # The floor is set so that the first share of the off-topic questions is below it. It is lower if otherwise more than
 # the second share of the banking questions would be below it.
 OFF_TOPIC_BELOW, ON_TOPIC_BELOW = 0.95, 0.03
-# The confidence of an answer is multiplied by this for a question below the floor.
+# If the score of a question is below the floor, the confidence of its answers is multiplied by this.
 OFF_TOPIC_FACTOR = 0.3
 
 

@@ -34,7 +34,7 @@ export class Session {
   /** The token of a visitor who logged out while disconnected. After reconnecting, the server is told of the logout. */
   #leaving = "";
   #isSuperseded = false;
-  /** Whether the bank's page must say again who is logged in, as soon as the visitor looks at the widget. */
+  /** Whether the bank's page must be asked again who is logged in, as soon as the visitor looks at the widget. */
   #isIdentityDue = false;
   #typedAt = -Infinity;
   /** @type {(End | Rate | Identify)[]} frames requested while disconnected */

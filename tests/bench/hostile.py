@@ -30,7 +30,7 @@ from tests.harness.http_client import Answer
 from tests.harness.servers.process import ROOT
 
 SAMPLE_SECONDS = 0.02
-# Memory that is not released after this time counts as kept.
+# Seconds after which memory that is not yet released counts as kept.
 SETTLE_SECONDS = 2.0
 BODY_BYTES = 300 * 1024 * 1024
 SIDE = 6300  # A square picture of 39.7 megapixels.

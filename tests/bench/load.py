@@ -360,7 +360,7 @@ async def closed_loop(
     warm_up: float,
     seconds: float,
 ) -> Window:
-    """Let each writer post the next text as soon as the last one was accepted. The measurement begins after
+    """Let each writer post a text as soon as the writer's previous text was accepted. The measurement begins after
     `warm_up`."""
     is_over = False
 

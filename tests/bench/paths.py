@@ -186,7 +186,8 @@ async def _tutorial(running: Running, tally: Tally, plan: Plan, name: str, rate:
 async def _drive(
     running: Running, writers: Sequence[Writer], tally: Tally, plan: Plan, name: str, rate: float
 ) -> Window:
-    """Let the writers post `rate` messages a second; without a rate, each posts as soon as the last one was accepted.
+    """Let the writers post `rate` messages a second; without a rate, each writer posts a message as soon as the
+    previous one was accepted.
 
     Return the measurements.
     """

@@ -81,8 +81,7 @@ async def storm(
     agents = len(staff.agents)
     clients = [http_client(running.app.url, cookies) for cookies in staff.agents]
     failed: Counter[int] = Counter()
-    # Conversation n belongs to agent n modulo the number of agents; each agent sends one answer after the
-    # other.
+    # Conversation n belongs to agent n modulo the number of agents. Each agent sends its answers one after the other.
     shares = [[number for number in answered if number % agents == agent] for agent in range(agents)]
     writing = [
         asyncio.create_task(_send_answers(client, [widgets[number] for number in share], failed))

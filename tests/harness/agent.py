@@ -108,7 +108,7 @@ class AgentClient:
         """Called with a description when the server has violated the protocol."""
 
     def answered(self, path: str, answer: Answer) -> None:
-        """Called when a POST was answered, or has got no answer."""
+        """Called after each POST, whether it was answered or not."""
 
     def message_sent(self, uuid: str, client_id: str, body: str) -> None:
         """Called when a message is about to be sent, for the first time or again."""

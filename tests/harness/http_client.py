@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-# The status of a request without a complete response: the client does not know the result.
+# The status of a request whose response did not arrive completely, so that the client does not know the result.
 UNKNOWN = 0
 CSRF = "c" * 32
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"

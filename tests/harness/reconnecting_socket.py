@@ -82,7 +82,7 @@ class ReconnectingSocket:
         self._connection: Connection | None = None
         self._asked_at = self._received_at = 0.0
         self._bye_seconds: float | None = None
-        # Attempts since the last welcome.
+        # The number of attempts to connect since the last welcome.
         self._failures = 0
         self._is_closing = False
         self._changed = asyncio.Event()

@@ -34,7 +34,11 @@ export class ExamAnswers {
   #page;
   /** @type {Map<number, ExamAnswer>} */
   #pending = new Map();
-  /** By place, the newest revision of the question's answer that this page has seen. @type {Map<number, number>} */
+  /**
+   * The newest revision of each question's answer that this page has seen, by the question's place.
+   *
+   * @type {Map<number, number>}
+   */
   #revisions = new Map();
   #isSending = false;
   #isLeaving = false;

@@ -161,7 +161,11 @@ export class ConversationLists {
   }
 }
 
-/** Returns for how many seconds the visitor has been waiting, null if they are not. @param {Row} row */
+/**
+ * Returns for how many seconds the visitor has been waiting, or null if the visitor is not waiting.
+ *
+ * @param {Row} row
+ */
 export function secondsWaiting(row) {
   const since = row.status === "waiting" ? row.waiting_since : row.status === "active" ? row.unanswered_since : null;
   return since ? Math.max(0, Math.floor((serverNow() - Date.parse(since)) / 1000)) : null;

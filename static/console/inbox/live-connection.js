@@ -77,7 +77,11 @@ export class LiveConnection {
     this.#socket.send({ kind: "fetch", conversation: id, after, limit: first - 1 - after });
   }
 
-  /** Loads row, notes and placeholder values, and the messages if the conversation is closed. @param {string} id */
+  /**
+   * Loads the row, notes and placeholder values of a conversation, and, if it is closed, its messages.
+   *
+   * @param {string} id
+   */
   async load(id) {
     /** @type {ConsoleAnswer<OpenedThread>} */
     const answer = await get(`conversations/${id}/thread`);
@@ -132,7 +136,9 @@ export class LiveConnection {
     }
   }
 
-  /** Watches own and open conversations, fetches missing messages, and sends read marks. */
+  /**
+   * Watches the agent's own conversations and the one on the screen, fetches missing messages, and sends read marks.
+   */
   #synchronize() {
     if (!this.#isOpen) return;
     const { state, current } = this.#store;
