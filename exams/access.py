@@ -37,7 +37,7 @@ def exam_for(staff: Staff, pk: int) -> Exam:
 def lock_exam(pk: int) -> Exam:
     """Lock and return an exam. Raises ExamNotFound.
 
-    The lock lasts until the caller's transaction ends. It makes sure that only one paper of an exam is created at a
+    The lock lasts until the caller's transaction ends. Because of the lock, only one paper of an exam is created at a
     time.
     """
     exam = Exam.objects.select_for_update(of=("self",)).filter(pk=pk).first()

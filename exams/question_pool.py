@@ -28,8 +28,8 @@ def eligible_questions() -> QuerySet[Question]:
 def candidates_for(exam: Exam) -> tuple[list[Candidate], dict[int, int]]:
     """Return the questions that a paper may contain, and the weights of the exam's shares by share id.
 
-    A question that several shares cover counts for the first of them. Two queries, plus one for each share of a
-    department and two for each share of a category.
+    A question that several shares cover counts only for the first of these shares. Two queries, plus one for each share
+    of a department and two for each share of a category.
     """
     candidates: dict[int, Candidate] = {}
     for share, condition in _share_conditions(exam).items():

@@ -9,7 +9,8 @@ MAX_CHARACTERS = 400
 
 
 def question_in(conversation: Conversation, before: int | None = None) -> tuple[str, int]:
-    """Return the visitor's text since the last answer, and the seq of its last message; ("", 0) if there is none.
+    """Return the visitor's text since the last answer, and the seq of the last message in it; ("", 0) if there is no
+    such text.
 
     With `before`, only messages with a smaller seq count. One query.
     """

@@ -65,7 +65,7 @@ def _is_known(message: Message) -> bool:
 
 
 def similar_question(text: str) -> int | None:
-    """Return the id of the most similar open question, or None if none is similar enough.
+    """Return the id of the most similar open question, or None if no question is similar enough.
 
     Only the newest few hundred open questions are compared.
     """

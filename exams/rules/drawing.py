@@ -43,8 +43,8 @@ def draw(
     """Select at most `count` questions for a paper, and return their ids in the order of the paper.
 
     There is at most one question about each point. `shares` holds the weight of each share; if a share has too few
-    questions, the other shares supply the rest. `neighbours` holds the question ids of each other examinee's paper; the
-    new paper should have few questions in common with any of these papers. Equal arguments give equal papers.
+    questions, the other shares supply the rest. `neighbours` holds one set of question ids for each paper of another
+    examinee; the new paper should share few questions with any of these papers. Equal arguments give equal papers.
     """
     rng = Random(seed)
     # Weighted sampling without replacement (Efraimidis and Spirakis): the candidates with the highest keys u^(1/w).
@@ -67,7 +67,7 @@ def draw(
 
 
 class _Selection:
-    """The questions selected so far, and the number of them that each other paper contains (at most `limit`)."""
+    """The questions selected so far. At most `limit` of them may also be on any one other paper."""
 
     def __init__(self, count: int, neighbours: Sequence[Set[int]]) -> None:
         self.questions: list[int] = []

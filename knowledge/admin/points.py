@@ -1,4 +1,5 @@
-"""Knowledge points in admin: search, import, export and approval of many. Their content is edited in the console."""
+"""Knowledge points in admin: search, import, export, and the approval of several points at once. Editors change their
+content in the console."""
 
 from typing import Any
 from urllib.parse import urlencode

@@ -144,7 +144,8 @@ def _is_damaged_utf8(data: bytes) -> bool:
     """Return whether the data is UTF-8 with a few damaged bytes. Decoding it as GB 18030 would make all characters
     wrong.
 
-    Decoded as UTF-8, a GB 18030 text becomes mostly replacement characters; a damaged UTF-8 text has few.
+    A text in GB 18030 that is decoded as UTF-8 becomes mostly replacement characters; a damaged UTF-8 text gets only a
+    few.
     """
     characters = [character for character in data.decode("utf-8", "replace") if character > "\x7f"]
     damaged = characters.count("\ufffd")

@@ -85,7 +85,7 @@ class UnansweredQuestion(models.Model):
 
 
 class UnansweredQuestionExample(models.Model):
-    """A visitor's message that belongs to an unanswered question, in their own words."""
+    """A visitor's message that belongs to an unanswered question, in the visitor's own words."""
 
     gap = models.ForeignKey(
         UnansweredQuestion, models.CASCADE, related_name="questions", verbose_name=_("unanswered question")

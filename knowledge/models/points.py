@@ -61,7 +61,8 @@ class Point(models.Model):
     uses = models.PositiveIntegerField(_("times used"), default=0, editable=False)
     helped = models.PositiveIntegerField(_("times it helped"), default=0, editable=False)
     missed = models.PositiveIntegerField(_("times it did not help"), default=0, editable=False)
-    # The edition in which the point last changed; a process reads points of newer editions (knowledge.published_index).
+    # The edition in which the point last changed. A process reads the points whose edition is newer than its own data
+    # (knowledge.published_index).
     edition = models.PositiveBigIntegerField(default=0, db_index=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 

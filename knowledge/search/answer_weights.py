@@ -33,10 +33,10 @@ MAX_SAMPLES, SHRINKAGE = 500, 60
 
 
 def fit_weights(scorers: ScorerSet, space: EmbeddingSpace) -> AnswerWeights:
-    """Return the weights with which held-out phrasings find their entries best.
+    """Return the weights with which phrasings that are left out of the index find their entries best.
 
     The fewer phrasings there are, the closer the result is to SAFE_WEIGHTS. Answers that do not resemble their titles
-    get weight 0. The result is deterministic. It takes two seconds of one core for 5,000 points.
+    get weight 0. The result is deterministic. The computation takes two seconds of one core for 5,000 points.
     """
     queries = _sample(
         [

@@ -30,7 +30,8 @@ class TermCounts(NamedTuple):
 
 
 class Vocabulary:
-    """Maps words to term numbers. It only grows, so snapshots of an index can share it."""
+    """Maps words to term numbers. Words are only added, never removed, so snapshots of an index can share a
+    vocabulary."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}

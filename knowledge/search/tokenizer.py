@@ -12,7 +12,7 @@ from pathlib import Path
 
 from opencc import OpenCC
 
-# Of a longer text, only this number of characters at its beginning is used.
+# Only this number of characters at the beginning of a text is used.
 MAX_CHARACTERS = 400
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 RUN = re.compile(f"[{_HAN}]+|[^\\W_{_HAN}]+")
@@ -35,7 +35,7 @@ COURTESY = re.compile(
     re.IGNORECASE,
 )
 CLAUSE = re.compile("[^，,]+")
-# Sentences with fewer letters ask nothing. Of the longer sentences, only the last few are used, because a story comes
+# Sentences with fewer letters ask nothing. Only the last few of the longer sentences are used, because a story comes
 # before its question.
 MIN_QUESTION_LETTERS, MAX_SENTENCES = 4, 6
 
@@ -44,7 +44,7 @@ MIN_QUESTION_LETTERS, MAX_SENTENCES = 4, 6
 class IndexEntry:
     """An entry of the index. The caller chooses the `id`.
 
-    A query is compared with the title and the phrasings; the answer counts less.
+    A search compares the query with the title and the phrasings, and gives the answer less weight.
     """
 
     id: int

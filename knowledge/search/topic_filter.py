@@ -1,4 +1,4 @@
-"""Detects questions that are not about banking. It learns from the bank's own points and from everyday.txt.
+"""Detects questions that are not about banking, with a filter trained on the bank's own points and on everyday.txt.
 
 A visitor may ask anything, and the search always finds some nearest entry. Ridge regression separates the vectors of
 banking questions from the vectors of other questions. Cross-validation sets a floor for the score, so that the share

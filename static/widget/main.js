@@ -105,7 +105,10 @@ function isFirst() {
   return !session.conversation.id && !isUnderWay;
 }
 
-/** Creates the parts for the elements of the page: once at first, and again after a change of the language. */
+/**
+ * Creates the objects that handle the elements of the page: once at the start, and again after a change of the
+ * language.
+ */
 function bind() {
   strings = readUiStrings();
   const messageList = new MessageList(session, files, strings);

@@ -172,7 +172,7 @@ def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
 
 
 def _measure(name: str, plan: Plan) -> list[Row]:
-    """Run a measure and return its rows. A void run is repeated once; Void is raised if that is void, too."""
+    """Run a measure and return its rows. A void run is repeated once. Raises Void if the second run is void, too."""
     measure = MEASURES[name]
     try:
         measured = measure.run(plan)

@@ -68,7 +68,7 @@ def _cookies(staff: Staff) -> dict[str, str]:
 
 
 def take_all() -> list[list[str]]:
-    """Let the agents take conversations in turn until the queue is empty.
+    """Let the agents take conversations, one agent after the other, until the queue is empty.
 
     Return the conversations of each agent, in the order of the agents' cookies.
     """
@@ -144,8 +144,10 @@ def _analyse() -> None:
 
 
 def take_in_threads(*, threads: int, seconds: float) -> dict[str, float]:
-    """Let the agents take conversations in turn for `seconds`, or until the queue is empty, by calling the action
-    without HTTP."""
+    """Let the agents take conversations on several threads for `seconds`, or until the queue is empty.
+
+    The threads call the action directly, without HTTP.
+    """
     agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
     # Each thread has its own connection, from a pool as small as a server's.
     connection.close()
@@ -190,8 +192,8 @@ def create_archive(*, messages: int) -> dict[str, list[str]]:
     department.
 
     Return lists of words to search for, by kind: common, less common, rare, and words that occur nowhere. Each text
-    begins with one of the texts of the load. Words follow that are drawn from 4,000 two-character words by Zipf's law,
-    as in natural language.
+    begins with one of the Chinese texts in tests/bench/texts.py. Words follow that are drawn from 4,000 two-character
+    words by Zipf's law, as in natural language.
     """
     rng = Random(3)
     characters = sorted({letter for text in CHINESE for letter in text if "\u4e00" <= letter <= "\u9fff"})

@@ -1,7 +1,8 @@
-"""The load of the benchmark: visitors who write, and agents whose consoles watch. Both behave like the real screens.
+"""The load generator of the benchmark: visitors who write, and agents whose consoles watch. The visitors and the
+consoles behave like the real screens.
 
 Times are seconds of one monotonic clock. A message's delay counts from the time at which it should have been sent, even
-if the load sent it later. A server that holds up the load therefore cannot hide its delay.
+if the load generator sent it later. A server that holds up the load generator therefore cannot hide its delay.
 """
 
 from __future__ import annotations
@@ -198,7 +199,7 @@ class Console(AgentClient):
     """The console of an agent. It watches all conversations of the agent, and shows the first one on the screen."""
 
     handshake_headers = CHROME
-    # A console receives many frames about other conversations, so decode only the kinds that the load needs.
+    # A console receives many frames about other conversations, so decode only the kinds that the benchmark needs.
     decoded_kinds = (b"message", b"welcome", b"bye", b"refused")
 
     def __init__(
@@ -311,7 +312,7 @@ _rng = Random(3)
 class Window:
     """The measurements of one period.
 
-    `usage` has the resources that the servers used, and `own` the processor seconds of the load itself.
+    `usage` has the resources that the servers used, and `own` has the processor seconds of the load generator.
     """
 
     began: float
@@ -339,7 +340,7 @@ class Window:
         return self.own * 100 / self.seconds
 
     def check(self, plan: Plan) -> None:
-        """Raise Void if the load itself was too busy or late."""
+        """Raise Void if the load generator was too busy, or sent messages too late."""
         if self.own_percent > plan.max_own_percent:
             raise Void(f"the load itself used {self.own_percent:.0f} % of a core")
         if self.late_ms > plan.max_late_ms:
@@ -386,10 +387,10 @@ async def open_loop(
     warm_up: float,
     seconds: float,
 ) -> Window:
-    """Send `rate` messages a second in total, from the writers in turn.
+    """Send `rate` messages a second in total. The writers take turns.
 
-    The times are drawn in advance like those of independent people (Poisson). A writer does not wait for the answer to
-    its previous message.
+    The times are drawn in advance, as if independent people wrote the messages (Poisson). A writer does not wait for
+    the answer to its previous message.
     """
     rng = Random(1)
     began = time.monotonic() + 0.05
@@ -445,7 +446,7 @@ async def _window(tally: Tally, usage: Callable[[], Usage], *, warm_up: float, s
 
 
 async def _measure_lag(lags: list[float]) -> None:
-    """Append the lag of the load's own event loop to `lags` every 10 ms."""
+    """Append the lag of the load generator's event loop to `lags` every 10 ms."""
     while True:
         due = time.monotonic() + 0.01
         await asyncio.sleep(0.01)
@@ -474,7 +475,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run the load to its end on uvloop, and close every socket."""
+    """Run the load generator to its end on uvloop, and close every socket."""
 
     async def run_and_close() -> T:
         try:
@@ -495,10 +496,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def prioritized() -> Iterator[None]:
-    """Give the load priority over the measured servers on the same machine, and pause garbage collection.
+    """Give the load generator priority over the measured servers on the same machine, and pause garbage collection.
 
-    The time that the load takes from the servers makes their figures worse, never better. Without permission, the
-    priority stays as it is.
+    The processor time that the load generator takes from the servers makes their figures worse, never better. Without
+    permission, the priority stays as it is.
     """
     former = os.getpriority(os.PRIO_PROCESS, 0)
     with suppress(PermissionError):

@@ -33,7 +33,7 @@ def closed_rows(
     sqlite: bool = False,
     application: str = servers.APPLICATION,
 ) -> list[Row]:
-    """Measure fifty visitors, each of whom posts the next message as soon as the last one was accepted."""
+    """Measure fifty visitors. Each of them posts a message as soon as the visitor's previous message was accepted."""
     with servers.lianxin(server, processes=processes, sqlite=sqlite, application=application) as running:
         window, tally, batch = _run(running, plan, name)
     where = "SQLite, one process" if sqlite else "PostgreSQL and Redis"

@@ -33,8 +33,8 @@ class Plan:
     queue_length: int = 10_000
     archive: int = 1_000_000
     points: int = 5000
-    # A run is void if the process of the load used more than this percentage of its core, or sent messages later than
-    # this (p99). Such a run would measure the load and not the server.
+    # A run is void if the load generator used more than this percentage of its core, or sent messages later than this
+    # (p99). Such a run would measure the load generator and not the server.
     max_own_percent: float = 80.0
     max_late_ms: float = 20.0
     profile: bool = False
