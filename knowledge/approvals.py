@@ -103,7 +103,7 @@ class PhrasingsKind(PointKind):
 
 
 class PointFileKind(PointKind):
-    """A request to approve a form or leaflet, which agents cannot send before. The subject is the id of the stored
+    """A request to approve a form or leaflet, so that agents can send it. The request's subject is the id of the stored
     file."""
 
     name: ClassVar[str] = POINT_FILE

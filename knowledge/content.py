@@ -53,7 +53,7 @@ class Content:
     department: Department | None = None
     region: Region | None = None
     branch: Branch | None = None
-    # A list of [label, URL].
+    # A list of [label, URL] pairs.
     links: list[list[str]] = field(default_factory=list)
     is_public: bool = False
     valid_from: date | None = None

@@ -1,4 +1,5 @@
-"""The visitor's current question, for which suggestions are searched and sent answers are recorded."""
+"""The visitor's current question. Suggestions are searched for it, and the answer that an agent sends is recorded with
+it."""
 
 from chat.models import AuthorRole, Conversation, Message, MessageKind
 

@@ -1,5 +1,5 @@
-"""Required exams: from the exam's date `required_from`, agents who have not passed may not take conversations of its
-departments.
+"""Required exams: from the date `required_from` of an exam, agents who have not passed the exam may not take
+conversations of the exam's departments.
 
 Each restriction is stored as an `accounts.QueueRestriction` whose key begins with `exam/`. Only this module writes such
 restrictions.

@@ -43,7 +43,7 @@ class HeldOutPhrasing(NamedTuple):
 
 
 class ScorerSet:
-    """Scorers for a list of entries. Each returns an array with a score for every entry."""
+    """Scorers for a list of entries. Each of the `by_` methods returns an array with a score for every entry."""
 
     def __init__(
         self,

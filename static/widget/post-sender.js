@@ -42,7 +42,10 @@ export class PostSender {
     });
   }
 
-  /** The entries that are not in the thread yet, in order: accepted entries that have not come back as messages, and all others. */
+  /**
+   * The entries that are not in the thread yet, in order: accepted entries that have not come back as messages, and all
+   * entries that are not accepted.
+   */
   get unplaced() {
     return [...this.#accepted.values(), ...this.outbox.entries];
   }

@@ -104,9 +104,9 @@ export class Session {
   }
 
   /**
-   * Sends a request to end or rate the conversation or to identify the visitor, now or after reconnecting.
-   * A request to end or rate names the conversation on screen now, because another may have started by the time it is
-   * sent.
+   * Sends a request to end the conversation, to rate it, or to identify the visitor. If there is no connection, the
+   * request is sent after reconnecting. A request to end or rate names the conversation on screen now, because another
+   * conversation may have started by then.
    *
    * @param {End | Rate | Identify} frame
    */

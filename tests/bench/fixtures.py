@@ -138,7 +138,7 @@ def create_conversations(*, waiting: int = 0, active: int = 0, agents: int = 1) 
 
 
 def _analyse() -> None:
-    """Collect statistics, as autovacuum would within a minute."""
+    """Collect the statistics of the tables, as PostgreSQL's autovacuum would within a minute."""
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 

@@ -120,7 +120,7 @@ class HttpClient:
         content_type: str = JSON,
         **headers: str,
     ) -> Answer:
-        """POST a form, a JSON document, or `body` as it is."""
+        """Send a POST request with a form, a JSON document, or `body` unchanged."""
         if body is None:
             is_form = document is None
             body = (

@@ -11,7 +11,7 @@ export class Dialogs {
   #dialog = /** @type {HTMLDialogElement} */ (byId("dialog"));
   #strings;
   #drafts = new DialogDrafts(document.body.dataset.staff ?? "");
-  /** Name of the open form's draft, from the form and its conversation; "" for none. */
+  /** Name under which the open form's draft is kept, made from the form and its conversation; "" for none. */
   #draftName = "";
   /** Whether the mouse was pressed on the backdrop. */
   #pressBeganOutside = false;
