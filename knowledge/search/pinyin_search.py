@@ -19,7 +19,7 @@ from core.text.pinyin import readings_of, without_similar_sounds
 Positions = NDArray[np.int64]
 # The maximum number of letters of a spelling that are used, and the number of letters of the longest syllable.
 MAX_LETTERS, MAX_SYLLABLE_LETTERS = 60, 6
-# If a whole spelling is only the start of one syllable, it is searched only if it has at least this number of letters.
+# A spelling that is only the start of a single syllable must have at least this number of letters to be searched.
 MIN_SYLLABLE_LETTERS = 4
 _NONE: Positions = np.zeros(0, np.int64)
 

@@ -138,8 +138,8 @@ class Running:
 def _prepared() -> Path:
     """Return a folder with everything that a start needs, made once per run.
 
-    It has a PostgreSQL with an empty Lianxin database, and the state folder of a stand-alone server with its SQLite
-    database and the collected static files.
+    The folder has the data of a PostgreSQL with an empty Lianxin database. It also has the state folder of a
+    stand-alone server, with an SQLite database and the collected static files.
     """
     folder = Path(tempfile.mkdtemp(prefix="lianxin-bench-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
