@@ -205,7 +205,8 @@ def _falsified(fact: str, others: Sequence[SourcePoint], rng: Random) -> str:
 
 
 def _near(figure: str, rng: Random) -> str:
-    """Return a wrong figure near the right one: a year that is one or two years off, or two or three times a number."""
+    """Return a wrong figure near the right one: a year that is one or two years off, or the right number times two or
+    three."""
     number = float(figure.replace(",", ""))
     if 1900 <= number < 2200 and number.is_integer():
         return str(int(number) + rng.choice((-2, -1, 1, 2)))

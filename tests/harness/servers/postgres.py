@@ -99,8 +99,7 @@ class PrivatePostgres(Server):
             try:
                 return super().start()
             except ServerFailed:
-                # After a kill, the old server's children hold its shared memory until they have noticed and
-                # exited.
+                # After a kill, the old server's children hold its shared memory until they notice the kill and exit.
                 is_held = "pre-existing shared memory block" in self.log[-2000:]
                 if not is_held or self.is_running or time.monotonic() > deadline:
                     raise
