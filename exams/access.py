@@ -8,7 +8,7 @@ from exams.models import Appeal, Exam, Paper, Question
 
 
 def lock_question(staff: Staff, pk: int) -> Question:
-    """Lock and return a question for an editor who accepts, declines or changes it. Raises ExamNotFound,
+    """Lock and return a question for an editor who accepts, declines or changes it. Raises ExamNotFound or
     PermissionDenied."""
     require(staff, "set_exams")
     questions = (
@@ -23,7 +23,7 @@ def lock_question(staff: Staff, pk: int) -> Question:
 def exam_for(staff: Staff, pk: int) -> Exam:
     """Return an exam that this staff member may sit, as a member of one of its departments.
 
-    Raises SetterMayNotSit for staff who may set exams, ExamNotFound, PermissionDenied.
+    Raises SetterMayNotSit for staff who may set exams. Also raises ExamNotFound or PermissionDenied.
     """
     if may(staff, "set_exams"):
         raise SetterMayNotSit
@@ -37,7 +37,7 @@ def exam_for(staff: Staff, pk: int) -> Exam:
 def lock_exam(pk: int) -> Exam:
     """Lock and return an exam. Raises ExamNotFound.
 
-    The lock lasts until the caller's transaction ends. It makes sure that only one paper of an exam is created at a
+    The lock lasts until the caller's transaction ends. Because of the lock, only one paper of an exam is created at a
     time.
     """
     exam = Exam.objects.select_for_update(of=("self",)).filter(pk=pk).first()
@@ -47,7 +47,9 @@ def lock_exam(pk: int) -> Exam:
 
 
 def paper_for(staff: Staff, pk: int) -> Paper:
-    """Return a paper to the examinee who sits it, or, after it was marked, to staff who may see results.
+    """Return a paper that this staff member may see.
+
+    Examinees see their own papers; staff who may see results also see the marked papers of others.
 
     Raises ExamNotFound.
     """
@@ -73,7 +75,7 @@ def lock_paper(staff: Staff, pk: int) -> Paper:
 
 
 def lock_appeal(staff: Staff, pk: int) -> Appeal:
-    """Lock and return an appeal for an editor who decides it. Raises ExamNotFound, PermissionDenied."""
+    """Lock and return an appeal for an editor who decides it. Raises ExamNotFound or PermissionDenied."""
     require(staff, "set_exams")
     appeal = (
         Appeal.objects.select_for_update(of=("self",))

@@ -13,8 +13,8 @@ from exams.rules.drawing import Candidate, weight_of
 from knowledge.selectors import subtree_ids
 
 RECENTLY = timedelta(days=45)
-# Stands for the id of an `ExamShare` in an exam without shares, which covers all points of its departments and points
-# of no department.
+# Takes the place of an `ExamShare` id in an exam without shares. Such an exam covers all points of its departments, and
+# all points of no department.
 WHOLE_EXAM = 0
 
 
@@ -28,8 +28,8 @@ def eligible_questions() -> QuerySet[Question]:
 def candidates_for(exam: Exam) -> tuple[list[Candidate], dict[int, int]]:
     """Return the questions that a paper may contain, and the weights of the exam's shares by share id.
 
-    A question that several shares cover counts for the first of them. Two queries, and for each share one more, or two
-    if the share is a category.
+    A question that several shares cover counts only for the first of these shares. Two queries, plus one for each share
+    of a department and two for each share of a category.
     """
     candidates: dict[int, Candidate] = {}
     for share, condition in _share_conditions(exam).items():
@@ -43,7 +43,7 @@ def candidates_for(exam: Exam) -> tuple[list[Candidate], dict[int, int]]:
 def eligible_for(exam: Exam) -> Q:
     """Return a filter for `eligible_questions()`: only the questions that papers of this exam may contain.
 
-    One query, and one for each share of a category.
+    One query, plus one for each share of a category.
     """
     return reduce(or_, _share_conditions(exam).values())
 

@@ -21,7 +21,7 @@ MAX_MOST_MISSED = 20
 
 @dataclass(frozen=True)
 class Standing:
-    """An exam from the view of one examinee. `papers` holds the examinee's attempts, the first one first."""
+    """An exam as one examinee sees it. `papers` holds the examinee's attempts, the first attempt first."""
 
     exam: Exam
     papers: list[Paper]
@@ -125,8 +125,7 @@ def has_prepared(staff: Staff, exam: Exam) -> bool:
 
 
 def questions_known_to(staff: Staff) -> set[int]:
-    """Return the ids of questions that the person has written, accepted or declined and whose answers they therefore
-    know.
+    """Return the ids of the questions whose answers the person knows from having written, accepted or declined them.
 
     Work in a former role counts, too. One query.
     """
@@ -175,7 +174,7 @@ def questions_for_setting(
     """Return the questions that match all filters, newest first.
 
     `state` is a state of a question, or `look` for accepted questions whose point now has another published version.
-    One query when evaluated, and one for the category.
+    One query when evaluated, plus one if a `category` is given.
     """
     questions = Question.objects.select_related("point__published__category").order_by("-pk")
     is_current = Q(version=F("point__published__number"))
@@ -197,8 +196,8 @@ def questions_for_setting(
 def proposed_questions(category: int | None = None) -> QuerySet[Question]:
     """Return the questions that need an editor's decision: first outdated questions, then proposals.
 
-    A question is outdated when its point has another published version now. One query when evaluated, and one for the
-    category.
+    A question is outdated when its point has another published version now. One query when evaluated, plus one if
+    a `category` is given.
     """
     is_current = Q(version=F("point__published__number"))
     waiting = Q(state=Question.State.PROPOSED) | (Q(state=Question.State.ACCEPTED) & ~is_current)
@@ -245,7 +244,8 @@ def question_counts() -> QuestionCounts:
 def marked_papers(
     *, since: date, until: date, department: int | None = None, exam: int | None = None
 ) -> QuerySet[Paper]:
-    """Return the papers handed in from one day to another, both included, of one department or exam if given."""
+    """Return the papers handed in from `since` to `until`, both days included; only of `department` or `exam`, if
+    given."""
     papers = Paper.objects.filter(submitted_at__date__gte=since, submitted_at__date__lte=until)
     if department is not None:
         members = Staff.departments.through._default_manager.filter(
@@ -302,7 +302,7 @@ def by_category(papers: QuerySet[Paper]) -> list[Figure]:
 
 
 def most_missed(papers: QuerySet[Paper]) -> list[Figure]:
-    """Return the points about which questions were answered worst, the worst first. One query.
+    """Return the points whose questions were answered worst, the worst point first. One query.
 
     Points with fewer than two answers are left out.
     """

@@ -13,9 +13,9 @@ from exams.question_pool import eligible_for, eligible_questions
 def askable(staff: Staff, now: datetime) -> QuerySet[Question]:
     """Return the questions that may be asked in the person's drill.
 
-    The drill asks about points of the person's departments and of no department. It leaves out questions of exams that
-    the person may still sit, and questions on anybody's open paper. While the person has an open paper, there are no
-    drill questions.
+    The drill asks about points of the person's departments and points of no department. The drill leaves out questions
+    of exams that the person may still sit, and questions on anybody's open paper. While the person has an open paper,
+    there are no drill questions.
 
     One query, plus the queries of `exams.question_pool.eligible_for` for each exam that the person may still sit.
     """

@@ -1,4 +1,4 @@
-"""Access checks of knowledge: staff read published points, editors read and change everything."""
+"""Access checks of knowledge: all staff may read published points, and editors may read and change everything."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ UNPUBLISHED_STATES = (Version.State.DRAFT, Version.State.REVIEW, Version.State.A
 
 
 def point_for(staff: Staff, key: str) -> Point:
-    """Return a published point; editors get unpublished ones too. Raises PointNotFound, PermissionDenied."""
+    """Return a published point; editors get unpublished ones too. Raises PointNotFound or PermissionDenied."""
     require(staff, "use_knowledge")
     point = Point.objects.select_related("published", "owner").filter(key=key).first()
     if point is None or (point.published is None and not _is_editor(staff)):
@@ -22,7 +22,7 @@ def point_for(staff: Staff, key: str) -> Point:
 
 
 def recipients_point_for(staff: Staff, key: str) -> Point:
-    """Return a point for staff who may see its recipients. Raises PointNotFound, PermissionDenied."""
+    """Return a point whose recipients this staff member may see. Raises PointNotFound or PermissionDenied."""
     require(staff, "see_who_was_told")
     point = Point.objects.select_related("published").filter(key=key).first()
     if point is None:
@@ -55,7 +55,7 @@ def version_for(staff: Staff, point: Point, number: int | None) -> Version:
 def file_for(staff: Staff, pk: int) -> PointFile:
     """Return a file of a point that this staff member may read. Only editors may read a file that waits for approval.
 
-    Raises PointNotFound, PermissionDenied.
+    Raises PointNotFound or PermissionDenied.
     """
     file = PointFile.objects.select_related("point").filter(pk=pk).first()
     if file is None or not (file.is_approved or _is_editor(staff)):
@@ -78,7 +78,7 @@ def readable_examples(staff: Staff, questions: Iterable[UnansweredQuestion]) -> 
 def lock_point(staff: Staff, pk: int) -> Point:
     """Return a point that this editor may change, locked until the transaction ends.
 
-    Raises PointNotFound, PermissionDenied.
+    Raises PointNotFound or PermissionDenied.
     """
     require(staff, "edit_points")
     point = Point.objects.select_for_update(of=("self",)).select_related("published").filter(pk=pk).first()
@@ -88,7 +88,8 @@ def lock_point(staff: Staff, pk: int) -> Point:
 
 
 def lock_version(staff: Staff, pk: int, right: str = "edit_points") -> Version:
-    """Return a version, with its point locked. Raises PointNotFound, and PermissionDenied without `right`."""
+    """Return a version, and lock its point until the transaction ends. Raises PointNotFound, and PermissionDenied
+    without `right`."""
     require(staff, right)
     point = Version.objects.filter(pk=pk).values_list("point", flat=True).first()
     if point is None:

@@ -1,4 +1,4 @@
-"""The names of the kinds of approval that knowledge registers (`knowledge.approvals`)."""
+"""The names of the kinds of approval that the knowledge app registers (`knowledge.approvals`)."""
 
 VERSION = "knowledge.version"
 PHRASINGS = "knowledge.phrasings"

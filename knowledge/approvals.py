@@ -1,4 +1,4 @@
-"""The kinds of approval that knowledge needs; `KnowledgeConfig` registers them."""
+"""The kinds of approval that the knowledge app needs; `KnowledgeConfig` registers them."""
 
 from typing import Any, ClassVar
 
@@ -25,7 +25,8 @@ LABELS = {
 
 
 class PointKind(Kind):
-    """Base class for kinds of approval request that concern a knowledge point. The subject is the point's key."""
+    """Base class for kinds of approval request that concern a knowledge point. The request's subject is the point's
+    key."""
 
     right = "approve_points"
 
@@ -46,7 +47,8 @@ class PointKind(Kind):
 
 
 class VersionKind(PointKind):
-    """The content of a version, and the phrasings that become visible to the widget with it."""
+    """A request to approve a version. If it makes the point public, the point's accepted phrasings are approved with
+    it."""
 
     name: ClassVar[str] = VERSION
     label = _("content of a knowledge point")
@@ -76,7 +78,7 @@ class VersionKind(PointKind):
 
 
 class PhrasingsKind(PointKind):
-    """New phrasings of a point that the widget suggests to visitors."""
+    """A request to approve new phrasings of a point that the widget suggests to visitors."""
 
     name: ClassVar[str] = PHRASINGS
     label = _("phrasings of a public knowledge point")
@@ -101,7 +103,8 @@ class PhrasingsKind(PointKind):
 
 
 class PointFileKind(PointKind):
-    """A form or a leaflet. The subject is the id of the stored file; agents cannot send it before it is approved."""
+    """A request to approve a form or leaflet, so that agents can send it. The request's subject is the id of the stored
+    file."""
 
     name: ClassVar[str] = POINT_FILE
     label = _("file of a knowledge point")

@@ -12,7 +12,8 @@ from knowledge.models import Branch
 
 
 def map_address(branch: Branch, language: str, template: str) -> str:
-    """Return the URL of a map of the branch; "" where it has no coordinates or the bank has configured no map."""
+    """Return the URL of a map of the branch, or "" if the branch has no coordinates or the bank has configured no
+    map."""
     if branch.latitude is None or branch.longitude is None or not template:
         return ""
     return template.format(
@@ -23,7 +24,7 @@ def map_address(branch: Branch, language: str, template: str) -> str:
 def branch_text(branch: Branch, language: str, template: str) -> str:
     """Return the message text for a customer: name, address, hours, telephone, services and map, one per line.
 
-    The widget draws the text as a card. It is also complete on its own, wherever no card is drawn.
+    The widget draws the text as a card. Where no card is drawn, the text itself is shown and has all these facts.
     """
     with translation.override(language_code(language)):
         days = [branch.weekday_hours, branch.saturday_hours, branch.sunday_hours]

@@ -53,7 +53,7 @@ class Content:
     department: Department | None = None
     region: Region | None = None
     branch: Branch | None = None
-    # A list of [label, URL].
+    # A list of [label, URL] pairs.
     links: list[list[str]] = field(default_factory=list)
     is_public: bool = False
     valid_from: date | None = None
@@ -75,7 +75,8 @@ class Content:
         values = self.values()
         problems: dict[str, list[str]] = {}
         try:
-            # Foreign keys are objects already. Validating them costs a query each, and an import has thousands.
+            # Do not validate foreign keys. They are objects already, and validating each would cost a query; an import
+            # has thousands.
             Version(**values).clean_fields(
                 exclude=["point", "number", "state", "author", "reviewer", *OBJECTS]
             )

@@ -1,4 +1,5 @@
-"""The visitor's current question, for which suggestions are searched and sent answers are recorded."""
+"""The visitor's current question. Suggestions are searched for it, and the answer that an agent sends is recorded with
+it."""
 
 from chat.models import AuthorRole, Conversation, Message, MessageKind
 
@@ -9,7 +10,8 @@ MAX_CHARACTERS = 400
 
 
 def question_in(conversation: Conversation, before: int | None = None) -> tuple[str, int]:
-    """Return the visitor's text since the last answer, and the seq of its last message; ("", 0) if there is none.
+    """Return the visitor's text since the last answer, and the seq of the last message in it; ("", 0) if there is no
+    such text.
 
     With `before`, only messages with a smaller seq count. One query.
     """

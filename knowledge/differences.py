@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 
 from diff_match_patch import diff_match_patch
 
-# Seconds for one comparison. The rest of the text is then shown as one change, which is correct, but coarse.
+# The time limit of one comparison, in seconds. Any text not compared by then is shown as one change, which is correct
+# but coarse.
 SECONDS = 0.2
 # The maximum length of a text to compare. An answer is never longer. In longer texts the search for repeats exceeds the
 # time limit.
@@ -26,7 +27,8 @@ _KINDS: dict[int, Literal["same", "removed", "added"]] = {-1: "removed", 0: "sam
 
 
 def differences(old: str, new: str, seconds: float = SECONDS) -> list[Piece]:
-    """Split the texts into pieces: `same` and `removed` together make the old text, `same` and `added` the new one.
+    """Split two texts into pieces. The `same` and `removed` pieces together make the old text, and the `same` and
+    `added` pieces make the new one.
 
     Takes at most about `seconds`, whatever the texts are.
     """

@@ -1,8 +1,8 @@
 """All published points and active branches in the memory of one process, searched without a database query.
 
-Every change that a search must see raises the edition (`knowledge.actions.editions`). A lookup compares editions at
-most once a second, with one query, and reads what has changed since. Every process thus catches up even if it misses a
-notification.
+Every change that a search must see raises the edition (`knowledge.actions.editions`). At most once a second, a lookup
+reads the number of the newest edition, by one query. If it has risen, the lookup reads the points and branches that
+have changed since the last time. Every process thus catches up even if it misses a notification.
 """
 
 import logging
@@ -69,7 +69,7 @@ class LearningProgress:
 def seconds_to_learn(texts: int) -> int:
     """Return the estimated seconds to encode this number of new texts.
 
-    It is 0 if learning is switched off, and for a few texts, which are encoded at once.
+    The result is 0 if learning is switched off, or if there are so few texts that they are encoded at once.
     """
     if not settings.LEARNING or texts <= MAX_ENCODED_AT_ONCE:
         return 0
@@ -94,10 +94,10 @@ class PublishedIndex:
         self.branch_index = Index()
 
     def current(self, at_least: int = 0) -> "PublishedIndex":
-        """Return this index after an update, if one is due, so that it is at most about a second old.
+        """Update this index if an update is due, and return it. The result is at most about a second old.
 
-        It is not older than the edition `at_least`, if that edition exists. The first call reads everything, and
-        concurrent calls wait for it.
+        It includes the edition `at_least`, if that edition exists. The first call reads everything, and concurrent
+        calls wait for it.
         """
         if self.edition < at_least:
             with self._lock:
@@ -143,9 +143,9 @@ class PublishedIndex:
         self._learn()
 
     def _learn(self) -> None:
-        """Start a thread that trains the index with embeddings; it mostly waits for a separate encoder process.
+        """Start a thread that trains the index with embeddings. The thread mostly waits for a separate encoder process.
 
-        Only one runs at a time. Changes made during a run are picked up by the next run.
+        Only one such thread runs at a time. The next one picks up changes made meanwhile.
         """
         if not settings.LEARNING or self._learning is not None or self.index.is_trained:
             return
@@ -249,7 +249,7 @@ published = PublishedIndex()
 def warm() -> None:
     """Read everything before the first question arrives; called on its own thread when a server starts."""
     close_old_connections()
-    # Build the table that the first call needs. Otherwise the first message in Chinese would wait for it.
+    # The first call of `fold_variants` builds a table. Make it now, so that the first message in Chinese need not wait.
     fold_variants("户")
     try:
         published.current()

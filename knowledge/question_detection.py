@@ -1,7 +1,7 @@
 """Detects visitors' questions that one knowledge point could answer for everybody. Most messages are not such
 questions.
 
-The detection looks for the usual signs of a question. It misses a request that is told as a story; docs/knowledge.md
+The detection looks for the usual signs of a question. It misses requests that are told as a story; docs/knowledge.md
 has figures.
 """
 

@@ -25,7 +25,7 @@ RECIPIENT_COLUMNS = (
 
 
 def recipients_file(point: Point, wanted: RecipientFilter) -> tuple[bytes, int]:
-    """Return the file and its number of rows. Raises TooManyRows.
+    """Return the file and the number of its rows. Raises TooManyRows.
 
     The file is CSV in UTF-8 with a byte order mark; formulas are quoted as in `chat.archive.exports`.
     """

@@ -21,7 +21,8 @@ def category_paths() -> dict[int, str]:
 
     def path(pk: int, depth: int = 0) -> str:
         parent, name = stored[pk]
-        # The actions cannot create a cycle. A cycle made by hand in the database must not hang a page.
+        # The actions cannot create a cycle of categories. If somebody makes one directly in the database, pages must
+        # still work.
         return name if parent is None or depth > 8 else f"{path(parent, depth + 1)}/{name}"
 
     return {pk: path(pk) for pk in stored}
@@ -56,7 +57,7 @@ def _has(states: Iterable[str]) -> Exists:
 
 
 def expiring(owner: Staff | None = None, today: date | None = None) -> QuerySet[Version]:
-    """Return published versions that expire within two weeks, the earliest first; of one owner, or of all."""
+    """Return published versions that expire within two weeks, the earliest first; only of `owner`, if given."""
     today = today or timezone.localdate()
     versions = Version.objects.filter(
         state=Version.State.PUBLISHED, valid_until__gte=today, valid_until__lte=today + EXPIRY_WARNING

@@ -124,8 +124,8 @@ def filter_points(
 ) -> QuerySet[Point]:
     """Filter the points by `wanted`.
 
-    Search words match points that contain all of them, published or not, and the results of the index search. Pass
-    these as `ranked` if `search_points` was called already.
+    Search words match points that contain all of them, published or not, and the results of the index search. If you
+    have called `search_points` already, pass its results as `ranked`.
     """
     is_editor = may(staff, "edit_points")
     if wanted.state and is_editor:
@@ -163,7 +163,8 @@ def _in_state(points: QuerySet[Point], staff: Staff, state: str) -> QuerySet[Poi
 
 
 def _to_approve(staff: Staff) -> QuerySet[ApprovalRequest]:
-    """Return the requests for versions that this staff member may approve. They wrote no part of these versions."""
+    """Return the requests for versions that this staff member may approve, which excludes versions that they helped to
+    write."""
     return approvable_by(staff).filter(kind=VERSION).order_by().prefetch_related(None)
 
 
@@ -234,7 +235,7 @@ class FieldChange:
 def changes_between(old: Version, new: Version) -> list[FieldChange]:
     """Return the fields that differ, in the order of the page.
 
-    One query besides those for departments, regions and branches.
+    One query, plus those that load the departments, regions and branches of the versions.
     """
     paths = category_paths()
     before, after = _texts(old, paths), _texts(new, paths)

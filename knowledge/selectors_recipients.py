@@ -32,7 +32,8 @@ class Recipient:
 
 
 def recipients_of(point: Point, wanted: RecipientFilter) -> QuerySet[Message]:
-    """Return every message made from the wanted versions of the point, newest first. One query, by the source index."""
+    """Return every message made from the wanted versions of the point, newest first. One query, through the index of
+    `Message.source`."""
     numbers = (
         [wanted.version] if wanted.version is not None else point.versions.values_list("number", flat=True)
     )

@@ -23,7 +23,7 @@ def before_and_after(
     accepted: Iterable[str],
     paths: Mapping[int, str] | None = None,
 ) -> tuple[Fields, Fields]:
-    """Return the fields of the published version and of the version to approve; {} where there is none.
+    """Return the fields of the published version and of the version to approve; {} for one that does not exist.
 
     `accepted`: the phrasings of the point. They are part of a version that makes a point public, because only then
     does the widget search them.

@@ -1,4 +1,5 @@
-"""Suggestions for a question: the most likely points with the passage that answers, and branches by their name."""
+"""Suggestions for a question: the most likely points, each with the passage that answers it, and branches found by
+name."""
 
 import re
 from collections.abc import Callable, Mapping, Set

@@ -1,4 +1,4 @@
-"""Records visitors' questions that no point answers, once each, grouped with similar ones.
+"""Records each visitor's question that no point answers, once, and groups it with similar questions.
 
 Messages that are not questions are skipped. A question that an agent answers with a point later is removed again
 (`knowledge.actions.point_use`).
@@ -26,8 +26,8 @@ MAX_COMPARED = 500
 def record_question(conversation: Conversation, seq: int, suggestions: Sequence[Suggestion]) -> None:
     """Record the visitor's message `seq` as unanswered if it asks something that no point answers.
 
-    `suggestions` are those for all the visitor's messages since the last answer. A database error is logged and not
-    raised, because the caller's answer must not fail.
+    `suggestions` are the results of a search with all the visitor's messages since the last answer. A database error is
+    logged and not raised, because the caller's answer must not fail.
     """
     if _is_answered(suggestions):
         return
@@ -65,7 +65,7 @@ def _is_known(message: Message) -> bool:
 
 
 def similar_question(text: str) -> int | None:
-    """Return the id of the most similar open question, or None if none is similar enough.
+    """Return the id of the most similar open question, or None if no question is similar enough.
 
     Only the newest few hundred open questions are compared.
     """

@@ -1,7 +1,7 @@
 """Endpoints of the widget: answers suggested while a visitor waits, and the visitor's feedback on them.
 
-The token in the body identifies the visitor, never a cookie. The text is neither stored nor logged. These requests
-never delay the conversation itself, which goes over the socket.
+The visitor is identified by the token in the body, never by a cookie. The text is neither stored nor logged. These
+requests never delay the conversation itself, which goes over the socket.
 """
 
 import logging
@@ -59,7 +59,8 @@ def widget_view(
 ) -> Callable[
     [Callable[[Site, Conversation | None, Any], HttpResponseBase]], Callable[..., HttpResponseBase]
 ]:
-    """Decorate a view of the widget: it gets the site, the token's current conversation (or None) and the decoded body.
+    """Decorate a view of the widget. The view gets the site, the token's current conversation (or None) and the decoded
+    body.
 
     Refuses other origins, bodies over 4 KB, and more requests than a person makes. `kind` is the type of the body.
     """

@@ -22,8 +22,8 @@ MAX_CHARACTERS = 1000
 def make_appeal(*, by: Staff, paper: int, place: int, reason: str, now: datetime | None = None) -> Appeal:
     """Store and return an appeal about the question with number `place` on a paper. A repeat returns the first appeal.
 
-    Raises ExamNotFound when the paper is not marked yet or the answer got full marks, EmptyText, TextTooLong,
-    AppealTooLate.
+    Raises ExamNotFound if the paper is not marked yet or the answer got full marks. Also raises EmptyText, TextTooLong
+    or AppealTooLate.
     """
     now = now or timezone.now()
     cleaned_reason = _bounded(reason, "reason")
@@ -58,11 +58,12 @@ def decide_appeal(
 ) -> Appeal:
     """Accept or reject an appeal. Repeating the same decision is harmless.
 
-    After an accepted appeal, the question gets full marks on the exam's papers that `remedy` covers. An editor must
-    accept the question again before new papers can contain it.
+    If the appeal is accepted, the question gets full marks on those papers of the exam that `remedy` covers. An editor
+    must accept the question again before new papers can contain it.
 
     Raises OwnAppeal if `by` made the appeal, and JudgeSatExam if `by` has sat the exam or answered the question on any
-    paper. Raises AppealDecided if a different decision was made before. Also raises TextTooLong, ExamNotFound.
+    paper. Raises AppealDecided if a different decision was made before. Also raises TextTooLong, ExamNotFound or
+    PermissionDenied.
     """
     state = Appeal.State.ACCEPTED if is_accepted else Appeal.State.REJECTED
     answer = _bounded(words, "words")

@@ -33,7 +33,7 @@ class DrillQuestion:
     """A drill question with its options in the order in which one person sees them.
 
     `review` is the number of times that the person has answered the question before. `shown` holds the options in
-    display order, and `right` is the right answer as indices of `shown`.
+    display order. `right` is the right answer, given as indices of `shown`.
     """
 
     question: Question
@@ -56,7 +56,8 @@ class DrillResult:
 
 
 def next_question(*, staff: Staff, now: datetime | None = None) -> DrillQuestion | None:
-    """Return the drill question to ask now, or None when there is none or the daily limit is reached.
+    """Return the drill question to ask now. Returns None if there is no question to ask, or if the daily limit is
+    reached.
 
     The function stores which question it returned, and the person may answer only that one. It returns the same
     question until it is answered, so nobody can look through all questions.
@@ -83,7 +84,9 @@ def _askable(staff: Staff, question: int, now: datetime) -> Question | None:
 
 
 def exams_to_sit_first(*, staff: Staff, now: datetime | None = None) -> list[Exam]:
-    """Return the open exams that the person may still sit. The drill asks no questions of an exam until it is sat.
+    """Return the open exams that the person may still sit.
+
+    Until the person has sat an exam, the drill asks no questions that may be in it.
 
     The list is empty when the daily limit of the drill is reached.
     """
@@ -96,7 +99,7 @@ def exams_to_sit_first(*, staff: Staff, now: datetime | None = None) -> list[Exa
 def offered_question(staff: Staff, question: Question, review: int) -> DrillQuestion:
     """Return the question for display, with its options shuffled.
 
-    The order depends only on the person, the question and `review`, so it need not be stored until the answer arrives.
+    The order depends only on the person, the question and `review`, so the order need not be stored.
     """
     seed = crc32(f"{staff.pk} {question.pk} {review}".encode())
     shown, right = shuffled_options(question.kind, question.options, question.answer, seed)
@@ -135,7 +138,7 @@ def answer_question(
 
 
 def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[DrillOffer, Question]:
-    """Lock and return the `DrillOffer` of this question to the person, and the question itself.
+    """Lock and return the person's `DrillOffer` for this question, and the question itself.
 
     Raises ExamNotFound if the drill has not offered the question to the person.
 
@@ -160,7 +163,7 @@ def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[Dril
 
 
 def _review(card: DrillCard, credit: int, now: datetime) -> None:
-    """Schedule the next repetition of a drill card from the credit of the answer, and store the card."""
+    """Compute the next repetition of a drill card from the credit of the answer, and store the card."""
     rating = Rating.Good if credit == FULL else Rating.Hard if credit >= FULL / 2 else Rating.Again
     # fsrs accepts only datetimes in UTC.
     reviewed, _log = scheduler.review_card(Card.from_dict(card.card), rating, now.astimezone(UTC))

@@ -40,8 +40,8 @@ from knowledge.models import Category
 GRACE_PERIOD = timedelta(seconds=5)
 # The maximum length of a fill-in answer, in characters.
 GAP_CHARACTERS = 100
-# A new paper is compared with the latest papers of other examinees, at most this number, so that they share few
-# questions.
+# A new paper is compared with at most this number of the latest papers of other examinees, so that the papers have few
+# questions in common.
 MAX_COMPARED_PAPERS = 60
 
 
@@ -49,8 +49,8 @@ MAX_COMPARED_PAPERS = 60
 class ExamPlan:
     """The settings of an exam.
 
-    `shares` holds pairs of a category or department and its weight, which decides how many of a paper's questions come
-    from it.
+    Each item of `shares` is a pair: a category or a department, and its weight. The weights decide how many of a
+    paper's questions come from each category or department.
     """
 
     name: str
@@ -68,7 +68,7 @@ class ExamPlan:
 def save_exam(*, by: Staff, plan: ExamPlan, exam: int | None = None) -> Exam:
     """Store a new exam, or changes to the exam with the id `exam`. Existing papers stay as they are.
 
-    Raises ExamBegun when the pass mark would change although somebody has begun a paper, ExamNotFound.
+    Raises ExamNotFound, and ExamBegun if the pass mark would change after somebody has begun a paper.
     """
     require(by, "set_exams")
     values: dict[str, Any] = {
@@ -104,7 +104,7 @@ def begin_paper(*, by: Staff, exam: int, now: datetime | None = None, seed: int 
 
     The demo gives a `seed`, so that the selection is always the same. By default the seed is random.
 
-    Raises ExamNotOpen, NoAttemptLeft, AlreadyPassed, AnotherPaperOpen, SetterMayNotSit, NoQuestions, ExamNotFound.
+    Raises ExamNotOpen, NoAttemptLeft, AlreadyPassed, AnotherPaperOpen, SetterMayNotSit, NoQuestions or ExamNotFound.
     """
     now = now or timezone.now()
     access.exam_for(by, exam)
@@ -182,10 +182,10 @@ def _questions_on(papers: Sequence[int]) -> list[set[int]]:
 
 @dataclass(frozen=True)
 class AnswerOrigin:
-    """The page from which an answer was sent. It shows which of two answers is newer, without any clock.
+    """The origin of an answer, by which the server knows without a clock which of two answers is newer.
 
-    `page` identifies one load of the page in a browser, and `step` counts the answers given there. `seen` is the latest
-    revision of the stored answer that the page had received.
+    `page` identifies one load of the page in a browser, and `step` counts the answers given since that load. `seen` is
+    the latest revision of the stored answer that the page had received.
     """
 
     page: str = ""
@@ -214,7 +214,7 @@ def save_answer(
 
     Repeated and delayed requests are harmless: they never overwrite a newer answer.
 
-    Raises PaperOver, NotAnAnswer, TextTooLong, ExamNotFound.
+    Raises PaperOver, NotAnAnswer, TextTooLong or ExamNotFound.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -285,7 +285,7 @@ def hand_in(
 
     Invalid answers are skipped, so they never keep a paper from being handed in. Handing in twice gives the same
     result. `is_by_clock` is true if the page hands in by itself because its clock says that the time is over. Raises
-    TimeLeft if that clock is wrong, ExamNotFound.
+    TimeLeft if that clock is wrong, and ExamNotFound.
     """
     now = now or timezone.now()
     with transaction.atomic():
@@ -301,10 +301,10 @@ def hand_in(
 
 
 def settle_overdue(*, now: datetime | None = None, of: Staff | None = None) -> int:
-    """Mark the open papers whose time is over, with the answers saved so far; return the number of marked papers.
+    """Mark the open papers whose time is over, using the answers saved so far. Return the number of marked papers.
 
     With `of`, only the papers of that examinee are marked. Any process may call this function at any time. It skips
-    papers that another process is marking, or, with `of`, waits for that process.
+    papers that another process is marking. With `of`, it waits for that process instead.
     """
     now = now or timezone.now()
     due = Paper.objects.filter(submitted_at__isnull=True, due_at__lt=now - GRACE_PERIOD)

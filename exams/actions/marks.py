@@ -38,7 +38,7 @@ def mark_paper(paper: Paper, at: datetime, *, by: Staff | None) -> None:
 
 
 def remark_papers(appeal: Appeal, by: Staff) -> int:
-    """Give full marks for a question on every paper that an accepted appeal covers; return the number of changed
+    """Give full marks for a question on every paper that an accepted appeal covers. Return the number of changed
     papers.
 
     The question becomes a proposal again, so new papers do not contain it until an editor accepts it. The caller has
@@ -79,7 +79,8 @@ def _store_result(paper: Paper, items: Sequence[PaperItem]) -> None:
 def _helps(appeal: Appeal, item: PaperItem) -> bool:
     """Return whether an accepted appeal covers this question of a paper.
 
-    The wording of the question must be the same. With Remedy.SAME, the answer must be the same as the appellant's, too.
+    The wording of the question must be the same. With Remedy.SAME, the answer must also be the same as that of the
+    examinee who appealed.
     """
     if item.stem != appeal.item.stem:
         return False

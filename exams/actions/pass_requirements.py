@@ -1,7 +1,8 @@
-"""Required exams: from a set date, agents who have not passed may not take conversations of the exam's departments.
+"""Required exams: from the date `required_from` of an exam, agents who have not passed the exam may not take
+conversations of the exam's departments.
 
-Each restriction is stored as an `accounts.QueueRestriction` whose key begins with `exam/`. Only this module writes
-these.
+Each restriction is stored as an `accounts.QueueRestriction` whose key begins with `exam/`. Only this module writes such
+restrictions.
 """
 
 from datetime import date, timedelta
@@ -94,7 +95,7 @@ def remove_met_restrictions(exam: Exam, staff: Staff) -> None:
 def lift_restriction(*, by: Staff, restriction: int) -> None:
     """Lift a queue restriction, so that the agent may take conversations without a pass. Lifting twice is harmless.
 
-    Raises ExamNotFound, PermissionDenied.
+    Raises ExamNotFound or PermissionDenied.
     """
     require(by, "see_exam_results")
     with transaction.atomic():
@@ -121,7 +122,7 @@ def _since(exam: Exam, today: date) -> date:
 
 
 def _required_passes(exam: Exam) -> set[tuple[int, int]]:
-    """Return (agent id, department id) pairs of agents who still need a pass in a department.
+    """Return (agent id, department id) pairs: an agent who still needs a pass, and the department that requires it.
 
     A pass of this exam or of a later exam of the department is enough.
     """

@@ -90,9 +90,9 @@ def _question(proposal: ProposedQuestion) -> Question:
 
 
 def save_question(*, by: Staff, point: int, parsed: ParsedQuestion, question: int | None = None) -> Question:
-    """Store a question that an editor has written or changed, as accepted.
+    """Store a question that an editor has written or changed. It is accepted at once.
 
-    The question belongs to the version of the point that is published now. Raises QuestionIncomplete, QuestionTaken,
+    The question belongs to the version of the point that is published now. Raises QuestionIncomplete, QuestionTaken or
     PointNotFound.
     """
     require(by, "set_exams")
@@ -164,7 +164,8 @@ def return_to_proposed(*, by: Staff, question: int) -> None:
 def count_asked(asked: Sequence[int], missed: Sequence[int]) -> None:
     """Count how often questions were asked and missed. Runs in the caller's transaction.
 
-    `asked` holds the questions of a marked paper or a drill, and `missed` holds those that did not get full marks.
+    `asked` holds the ids of the questions on a marked paper or in a drill, and `missed` holds the ids of those that did
+    not get full marks.
     """
     for pk in sorted(set(asked)):
         miss = int(pk in missed)

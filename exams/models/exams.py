@@ -158,7 +158,7 @@ class Paper(models.Model):
     drawn_at = models.DateTimeField(_("questions drawn"), default=timezone.now)
     due_at = models.DateTimeField(_("due"))
     submitted_at = models.DateTimeField(_("handed in"), null=True, blank=True)
-    # The unit is a hundredth of a mark, so that fractions of marks add up exactly.
+    # The unit is a hundredth of a mark: in whole numbers, fractions of marks add up exactly.
     credit = models.PositiveIntegerField(_("score, in hundredths of a mark"), null=True, blank=True)
     percent = models.PositiveSmallIntegerField(_("result, %"), null=True, blank=True)
     is_passed = models.BooleanField(_("passed"), null=True, blank=True)
@@ -205,8 +205,8 @@ class PaperItem(models.Model):
     given = models.JSONField(_("answer given"), null=True, blank=True)
     saved_at = models.DateTimeField(_("saved"), null=True, blank=True)
     # `page` identifies the page load that sent the answer, `step` is the number of the answer on that page, and
-    # `revision` counts the stored answers. With these, the server recognizes an outdated answer without clocks: one
-    # that was delayed, or one from a tab that has not seen the newest answer.
+    # `revision` counts the stored answers. From these, the server knows without a clock that an answer is outdated: it
+    # was delayed, or it comes from a tab that has not seen the newest answer.
     page = models.CharField(max_length=36, blank=True, editable=False)
     step = models.BigIntegerField(default=0, editable=False)
     revision = models.PositiveIntegerField(default=0, editable=False)

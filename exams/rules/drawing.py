@@ -43,8 +43,8 @@ def draw(
     """Select at most `count` questions for a paper, and return their ids in the order of the paper.
 
     There is at most one question about each point. `shares` holds the weight of each share; if a share has too few
-    questions, the others fill the rest. `neighbours` holds the question ids of other examinees' papers, with which the
-    new paper should have few questions in common. Equal arguments give equal papers.
+    questions, the other shares supply the rest. `neighbours` holds one set of question ids for each paper of another
+    examinee; the new paper should share few questions with any of these papers. Equal arguments give equal papers.
     """
     rng = Random(seed)
     # Weighted sampling without replacement (Efraimidis and Spirakis): the candidates with the highest keys u^(1/w).
@@ -67,7 +67,7 @@ def draw(
 
 
 class _Selection:
-    """The questions selected so far, and how many of them each of the other papers contains (at most `limit`)."""
+    """The questions selected so far. At most `limit` of them may also be on any one other paper."""
 
     def __init__(self, count: int, neighbours: Sequence[Set[int]]) -> None:
         self.questions: list[int] = []
@@ -118,14 +118,14 @@ def shuffled_options(
 ) -> tuple[list[str], list[Any]]:
     """Return the shuffled options, and the right answer in terms of the new order.
 
-    The two are stored in `PaperItem.shown` and `PaperItem.right`.
+    For a paper, the options are stored in `PaperItem.shown`, and the right answer in `PaperItem.right`.
     """
     if kind in ("true_false", "fill_in"):
         return [], list(answer)
     order = list(range(len(options)))
     Random(seed).shuffle(order)
     if kind == "order" and order == sorted(order) and len(order) > 1:
-        # Change an order that happens to be right already, because examinees would not need to move anything.
+        # Change the shuffled order if it happens to be right, because examinees would then not need to move anything.
         order = order[1:] + order[:1]
     shown = [options[index] for index in order]
     if kind == "order":

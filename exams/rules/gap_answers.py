@@ -16,7 +16,7 @@ GAP = "____"
 _SAME_SIGNS = str.maketrans(
     {"−": "-", "–": "-", "—": "-", "‑": "-", "〜": "~", "∼": "~", "≦": "≤", "⩽": "≤", "≧": "≥", "⩾": "≥"}
 )
-# Separators without a meaning, unless they stand between two digits.
+# Characters without a meaning, except between two digits.
 _SEPARATORS = re.compile(
     r"(?<!\d)[\s,，、。;；:：.!?\"'“”‘’《》()·_]+|[\s,，、。;；:：.!?\"'“”‘’《》()·_]+(?!\d)"
 )
@@ -58,7 +58,7 @@ _UNITS: dict[str, tuple[str, Fraction]] = {
 _PLAIN_DIMENSIONS = frozenset(
     {"day", "cny", "percent", "times", "place", "person", "card", "copy", "item", "age"}
 )
-# Dimensions whose unit changes the meaning of a number, such as percent.
+# Dimensions that change the meaning of a number, such as percent.
 _OTHER_NUMBERS = frozenset({"percent", "fold", "discount", "usd", "hkd", "eur"})
 _UNIT = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True))
 _LIMITS = {
@@ -122,7 +122,8 @@ def is_same_filling(right: str, given: str, stem: str = "") -> bool:
     wanted = normalized(right)
     before, _gap, after = normalized(stem).partition(GAP)
     written = normalized(given)
-    # Also compare the answer without words of the question, in case the examinee repeated the words around the gap.
+    # Also compare the answer after the question's words are removed from it, in case the examinee repeated the words
+    # around the gap.
     candidates = {written, _without_ends(written, before, after)}
     return any(_is_equivalent(wanted, candidate, after) for candidate in candidates if candidate)
 

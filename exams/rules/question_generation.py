@@ -184,7 +184,7 @@ def _pairs(text: str) -> frozenset[str]:
 
 
 def _information(fact: str) -> tuple[int, int]:
-    """Return a sort key for how informative a sentence is: the number of figures in it, then its length."""
+    """Return a sort key that measures how informative a sentence is: the number of figures in it, then its length."""
     return len(_FIGURE.findall(fact)), len(fact)
 
 
@@ -205,7 +205,8 @@ def _falsified(fact: str, others: Sequence[SourcePoint], rng: Random) -> str:
 
 
 def _near(figure: str, rng: Random) -> str:
-    """Return a wrong figure near the right one: a year changed by one or two, or a number times two or three."""
+    """Return a wrong figure near the right one: a year that is one or two years off, or the right number times two or
+    three."""
     number = float(figure.replace(",", ""))
     if 1900 <= number < 2200 and number.is_integer():
         return str(int(number) + rng.choice((-2, -1, 1, 2)))
@@ -217,7 +218,7 @@ _NUMERALS = dict(zip("0123456789", "零一二三四五六七八九", strict=True
 
 
 def _spellings(figure: str) -> list[str]:
-    """Return the spellings of a figure: with and without separators, and as a Chinese numeral up to 10."""
+    """Return the spellings of a figure: with and without separators, and up to 10 also as a Chinese numeral."""
     plain = figure.replace(",", "")
     spellings = [figure, plain]
     if plain in _NUMERALS:

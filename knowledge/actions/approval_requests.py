@@ -21,7 +21,7 @@ def record_writer(point: Point, by: Staff | None) -> None:
 
 
 def request_version(*, by: Staff, version: Version) -> ApprovalRequest:
-    """Send a version in review for approval. The request also shows the version that it would replace."""
+    """Send a version in review for approval. The request also shows the published version that would be replaced."""
     point = version.point
     before, after = version_content(point)
     draft = approvals.RequestDraft(point.key, version.title, before, after)
@@ -29,7 +29,7 @@ def request_version(*, by: Staff, version: Version) -> ApprovalRequest:
 
 
 def version_content(point: Point) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the published version and the version in review as an approver sees them; {} where there is none."""
+    """Return the published version and the version in review as an approver sees them; {} for a missing one."""
     versions = with_objects(point.versions.filter(state__in=(State.PUBLISHED, State.REVIEW)))
     by_state = {version.state: version for version in versions}
     return before_and_after(
@@ -38,9 +38,9 @@ def version_content(point: Point) -> tuple[dict[str, object], dict[str, object]]
 
 
 def shown_digest(point: Point, published: Version | None, version: Version, accepted: list[str]) -> str:
-    """Return the digest of a version as a page shows it.
+    """Return the digest of a version as it is shown on a page.
 
-    It is computed from the objects that the page shows, because a colleague may save between two reads of one page.
+    The digest is computed from the page's own objects, not read again, because a colleague may save changes meanwhile.
     """
     before, after = before_and_after(published, version, accepted)
     return digest_of(VERSION, point.key, before, after)
@@ -55,7 +55,7 @@ def renew_version_request(*, by: Staff, point: Point) -> None:
 
 
 def offered_points(points: Collection[int]) -> set[int]:
-    """Return the ids of those points that the widget may suggest, now or from the first day of an approved version."""
+    """Return the ids of the points that the widget may suggest, now or once an approved version becomes valid."""
     versions = Version.objects.filter(state__in=(State.PUBLISHED, State.APPROVED), is_public=True)
     return {
         pk for pks in batches(points) for pk in versions.filter(point__in=pks).values_list("point", flat=True)
@@ -63,9 +63,10 @@ def offered_points(points: Collection[int]) -> set[int]:
 
 
 def phrasings_content(point: Point) -> tuple[dict[str, object], dict[str, object]]:
-    """Return the content of an approval request for waiting phrasings, before and after approval.
+    """Return what an approval request for waiting phrasings shows: the content before and after the approval.
 
-    Before, it is only the published title, for context. After, it is the title and the waiting phrasings.
+    The content before has only the published title, for context. The content after has the title and the waiting
+    phrasings.
     """
     title = point.published.title if point.published is not None else ""
     waiting = point.phrasings.filter(state=Phrasing.State.WAITING).order_by("pk")
@@ -74,7 +75,7 @@ def phrasings_content(point: Point) -> tuple[dict[str, object], dict[str, object
 
 
 def request_phrasings(*, by: Staff, point: Point) -> ApprovalRequest | None:
-    """Request approval of the waiting phrasings, or withdraw the request if no phrasing waits any more."""
+    """Request approval of the waiting phrasings, or withdraw the pending request if no phrasing waits any more."""
     before, after = phrasings_content(point)
     if not after["phrasings"]:
         approvals.cancel(by=by, kind=PHRASINGS, subject=point.key, state=ApprovalRequest.State.WITHDRAWN)

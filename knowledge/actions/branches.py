@@ -26,7 +26,7 @@ NEW_FIELDS = ("key", "region", *BRANCH_FIELDS)
 
 
 def write_branch(by: Staff | None, branch: Branch, fields: Sequence[str]) -> None:
-    """Store a new branch, or these fields of an existing one, and make a new edition so that searches see it."""
+    """Store a new branch, or these fields of an existing one. Make a new edition so that searches see the change."""
     branch.edition = new_edition()
     if branch._state.adding:
         branch.save(force_insert=True)
@@ -71,7 +71,7 @@ def _split(stored: Branch, branch: Branch, fields: Sequence[str]) -> tuple[list[
 
 
 def import_branches(*, by: Staff | None, given: Sequence[tuple[Branch, str]]) -> None:
-    """Store new and changed branches in one transaction. `given` has each branch with the name of its region.
+    """Store new and changed branches in one transaction. `given` holds pairs of a branch and the name of its region.
 
     Stored branches are found by their key. Missing regions are created and unchanged branches are left alone. A
     person's import needs approval by a second person, as in `save_branch`; a server command's import (`by` None) takes

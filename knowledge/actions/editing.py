@@ -1,4 +1,4 @@
-"""Actions for the editors' pages. Each combines several smaller actions in one transaction."""
+"""Actions for the editors' pages. Each action combines several smaller actions in one transaction."""
 
 from collections.abc import Iterable
 
@@ -38,10 +38,10 @@ def begin_point(
     gap: int | None = None,
     is_ready: bool = False,
 ) -> Version:
-    """Create a point and return its first version, submitted for approval if `is_ready`.
+    """Create a point and return its first version. With `is_ready`, the version is also submitted for approval.
 
-    `gap` is the id of an unanswered question that the point answers; the question is settled too. Raises KeyTaken,
-    PointIncomplete.
+    `gap` is the id of an unanswered question that the point answers; this question is then settled, too. Raises
+    KeyTaken, PointIncomplete.
     """
     with transaction.atomic():
         version = create_point(
@@ -64,13 +64,13 @@ def revise_point(
     owner: Staff | None,
     is_ready: bool = False,
 ) -> None:
-    """Change a point: its owner, phrasings and content, submitted for approval if `is_ready`.
+    """Change the owner, phrasings and content of a point. With `is_ready`, the version is also submitted for approval.
 
-    The owner changes at once, and so do the phrasings of a point that the widget does not suggest. Other phrasings wait
-    for approval. Changed content becomes a draft.
+    The owner changes at once. New phrasings take effect at once if the widget does not suggest the point; otherwise
+    they wait for approval. Changed content becomes a draft.
 
-    `seen` is the `edit_token` of the point when the editor began. Raises DraftChanged if somebody has saved since, and
-    PointIncomplete with every problem.
+    `seen` is the `edit_token` of the point when the editor began. Raises DraftChanged if somebody else has saved the
+    point since then, and PointIncomplete with every problem.
     """
     problems: dict[str, list[str]] = {}
     for check in (content.checked, lambda: phrasings_of(phrasings)):
@@ -98,7 +98,10 @@ def revise_point(
 
 
 def answer_unanswered(*, by: Staff, gap: int, point: Point, with_questions: bool) -> None:
-    """Settle an unanswered question with a point; `with_questions` makes its questions phrasings of the point."""
+    """Settle the unanswered question `gap` as answered by `point`.
+
+    With `with_questions`, the visitors' questions in the group `gap` become phrasings of the point.
+    """
     require(by, "edit_points")
     with transaction.atomic():
         question = access.lock_unanswered(by, gap)

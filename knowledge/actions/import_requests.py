@@ -1,4 +1,4 @@
-"""Approval requests for an import, made with few statements. Call these functions with the points locked."""
+"""Approval requests for an import, made with few SQL statements. Call these functions with the points locked."""
 
 from collections.abc import Collection, Sequence
 

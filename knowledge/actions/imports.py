@@ -1,4 +1,4 @@
-"""Imports many points in one transaction with few statements, from a file, the demo or a command."""
+"""Imports many points from a file, the demo or a command, in one transaction with few SQL statements."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -64,8 +64,8 @@ class ImportRefused(PointIncomplete):
 def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> ImportResult:
     """Store new and changed points in one transaction. Raises ImportRefused.
 
-    A person's import (`by`) needs approval by a second person. A server command's import (`by` None) is published at
-    once. An unpublished version of a point is overwritten by the imported content.
+    If the person `by` imports, the content needs approval by a second person. If `by` is None, a server command
+    imports, and the content is published at once. Imported content overwrites an unpublished version of a point.
     """
     if by is not None:
         require(by, "edit_points")
@@ -115,7 +115,7 @@ def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> Import
             for imported in points
             if imported.phrasings is not None
         }
-        # Keep phrasings that already wait for approval, because a file lists only accepted ones.
+        # Keep phrasings that already wait for approval, because a file lists only accepted phrasings.
         removable = (Phrasing.State.ACCEPTED,)
         rephrased = replace_phrasings(by=by, wanted=wanted, offered=offered, removable=removable).keys()
         if by is not None:

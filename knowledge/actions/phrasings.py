@@ -20,7 +20,7 @@ from knowledge.content import phrasings_of
 from knowledge.models import Phrasing, Point
 
 State = Phrasing.State
-# The states of phrasings by which a point is found now, or will be found after approval.
+# The states of phrasings that the search uses now, or will use after approval.
 KEPT = (State.ACCEPTED, State.WAITING)
 
 
@@ -57,9 +57,9 @@ def replace_phrasings(
 ) -> dict[int, bool]:
     """Replace the phrasings of the points in `wanted`, a dict by point id.
 
-    Returns a dict by the id of each changed point: whether it got new phrasings. New phrasings of `offered` points wait
-    for approval. Existing phrasings are removed only if their state is in `removable`. Call it in a transaction that
-    holds the locks on the points.
+    Returns a dict from the id of each changed point to whether the point got new phrasings. New phrasings of `offered`
+    points wait for approval. Existing phrasings are removed only if their state is in `removable`. Call it in a
+    transaction that holds the locks on the points.
     """
     stored: dict[int, dict[str, Phrasing]] = {pk: {} for pk in wanted}
     for pks in batches(wanted):
@@ -130,7 +130,8 @@ def accept_waiting(*, by: Staff, point: Point) -> None:
 
 
 def put_back_waiting(*, point: Point, is_rejected: bool) -> None:
-    """End the waiting state of phrasings that were not approved: declined if rejected, otherwise suggested again."""
+    """Change the state of waiting phrasings that were not approved: to declined if `is_rejected`, otherwise to
+    suggested."""
     state = State.DECLINED if is_rejected else State.SUGGESTED
     point.phrasings.filter(state=State.WAITING).update(state=state)
 

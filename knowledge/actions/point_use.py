@@ -27,7 +27,7 @@ from privacy.masking import mask
 QUESTION_CHARACTERS = 200
 # Shorter texts are greetings, a yes or a no (好的, ok), which do not become phrasings.
 MIN_CHARACTERS = 4
-# A point that an agent sends answers the visitor's questions among this number of messages before it.
+# When an agent sends a point, the visitor's questions among this number of messages before it count as answered.
 ANSWERED_WITHIN = 8
 
 
@@ -61,7 +61,7 @@ def record_use(
 ) -> None:
     """Record that message `seq` was made from this version. Recording it twice is harmless.
 
-    The `question` that it answered becomes a suggested phrasing, which an editor accepts or declines.
+    The `question` that the message answered becomes a suggested phrasing, which an editor accepts or declines.
     """
     with transaction.atomic():
         _use, is_new = Use.objects.get_or_create(
@@ -110,11 +110,11 @@ def record_agent_feedback(
 ) -> None:
     """Record an agent's feedback on whether the point helped in this conversation.
 
-    The last feedback counts; repeating it changes nothing. For a visitor's feedback see
+    Later feedback replaces earlier feedback; repeating it changes nothing. For a visitor's feedback see
     `knowledge.actions.visitor_suggestions.record_feedback`.
     """
     with transaction.atomic():
-        # Serialises two presses at the same time, which would both create a row.
+        # Serialise two presses at the same time: otherwise both would create a row.
         Point.objects.select_for_update().get(pk=version.point_id)
         use, _is_new = Use.objects.get_or_create(
             version=version, conversation=conversation, by=Use.By.AGENT, agent=by, seq=None
@@ -161,7 +161,8 @@ def record_unanswered(*, message: Message, language: str, like: int | None) -> N
 
 
 def settle_unanswered(*, by: Staff, gap: int, point: Point | None) -> None:
-    """Settle the unanswered question `gap`: answered by `point`, or dismissed without one. Repeating it is harmless."""
+    """Settle the unanswered question `gap` as answered by `point`, or as dismissed if `point` is None. Repeating it is
+    harmless."""
     require(by, "edit_points")
     state = UnansweredQuestion.State.ANSWERED if point else UnansweredQuestion.State.DISMISSED
     with transaction.atomic():

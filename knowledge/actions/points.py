@@ -38,9 +38,9 @@ def create_point(
     content: Content,
     phrasings: Iterable[str],
 ) -> Version:
-    """Create a point and return its first draft. Raises KeyTaken, PointIncomplete.
+    """Create a point and return its first draft. Raises KeyTaken or PointIncomplete.
 
-    Without `by`, a server command creates it and no right is checked.
+    If `by` is None, a server command creates the point, and no right is checked.
     """
     if by is not None:
         require(by, "edit_points")
@@ -58,7 +58,7 @@ def create_point(
 
 
 def save_draft(*, by: Staff, point: int, content: Content, seen: datetime | None = None) -> Version:
-    """Write the point's unpublished version and return it; where there is none, a new version is created.
+    """Store the content as the point's unpublished version, and return it. The version is created if there is none.
 
     A version that was in review or approved becomes a draft again. `seen` is the `written_at` of the draft that the
     editor started from. Raises DraftChanged if somebody has saved since, and PointIncomplete.
@@ -122,10 +122,11 @@ def send_back(*, by: Staff, version: int, remark: str) -> None:
 
 
 def approve(*, by: Staff, version: int, digest: str) -> None:
-    """Approve a version if its content still has this `digest`. It is published now, or on its first valid day.
+    """Approve a version if its content still has this `digest`. The version is published now, or on its first valid
+    day.
 
-    Approving it twice is harmless. Raises NotInState, OwnWork if `by` has written any part of it since the last
-    publication, and the errors of `approvals.approve`.
+    Approving it twice is harmless. Raises OwnWork if `by` has written any part of it since the last publication. Also
+    raises NotInState and the errors of `approvals.approve`.
     """
     with transaction.atomic():
         locked = access.lock_version(by, version, "approve_points")
@@ -159,7 +160,7 @@ def return_to_author(*, by: Staff | None, version: Version, remark: str) -> None
 
 
 def publish(versions: Sequence[Version]) -> None:
-    """Replace the published versions of points by these approved ones, at most one for each point.
+    """Publish these approved versions, at most one for each point. Each replaces the published version of its point.
 
     Call it in a transaction that holds the locks on the points, and call `touch` afterwards.
     """
@@ -200,7 +201,7 @@ def end(point: Point) -> None:
 def keep_validity(today: date | None = None) -> int:
     """Withdraw expired versions and publish those approved for today. Returns the number of points changed.
 
-    Every process runs this periodic job. That is harmless, because it skips points that another process has just
+    Every process runs this periodic job. That is harmless, because the job skips points that another process has just
     changed.
     """
     today = today or timezone.localdate()
@@ -238,7 +239,8 @@ def discard_draft(*, by: Staff, version: int) -> None:
             raise NotInState
         audit.record(by, "point.draft_discarded", locked.point, version=locked.number)
         point = locked.point
-        # The authors stay recorded, so that typing the same text again does not let an author approve it.
+        # The authors stay recorded: otherwise, an author could approve the same text after somebody else has typed it
+        # again.
         approvals.cancel(by=by, kind=VERSION, subject=point.key, state=ApprovalRequest.State.WITHDRAWN)
         locked.delete()
         if not point.versions.exists():

@@ -20,7 +20,7 @@ def record_shown(*, conversation: Conversation, versions: Iterable[Version]) -> 
 
 
 def record_feedback(*, conversation: Conversation, source: str, is_helpful: bool) -> None:
-    """Record whether a suggestion solved the visitor's problem. The last feedback counts; repeating it changes nothing.
+    """Record whether a suggestion solved the visitor's problem. Later feedback replaces earlier feedback.
 
     Raises PointNotFound if the version was not shown in this conversation.
     """

@@ -1,4 +1,5 @@
-"""Knowledge points in admin: search, import, export and approval of many. Their content is edited in the console."""
+"""Knowledge points in admin: search, import, export, and the approval of several points at once. Editors change their
+content in the console."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -31,7 +32,7 @@ MAX_SELECTED = 100
 
 
 class PointListFilter(admin.SimpleListFilter):
-    """Base class of the list filters. Each sets the attribute of `PointFilter` that is named by its `field`."""
+    """Base class of the list filters. Each subclass sets the attribute of `PointFilter` that its `field` names."""
 
     field = ""
 

@@ -52,7 +52,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class BranchFileRow:
-    """A branch read from a row, not stored, with the name of its region, which the import may have to create."""
+    """A branch read from a row but not stored, and the name of its region, which may not exist yet."""
 
     branch: Branch
     region: str
@@ -149,7 +149,7 @@ def _text(row: TableRow, name: str) -> str:
 def _parse(
     row: TableRow, key: str, before: Branch | None, regions: dict[str, Any]
 ) -> tuple[BranchFileRow, dict[str, list[str]]]:
-    """Return the branch of a row, not stored, and its problems by column.
+    """Return the branch that a row describes, without storing it, and the problems of the row by column.
 
     `before`: the stored branch, whose values are kept for columns that the file does not have.
     """

@@ -80,7 +80,7 @@ class Names:
 
 
 def with_versions(points: QuerySet[Point]) -> QuerySet[Point]:
-    """Prefetch accepted phrasings as `accepted`, and versions that were not replaced as `current_versions`.
+    """Prefetch the accepted phrasings as `accepted`, and all versions except replaced ones as `current_versions`.
 
     Versions are in order, newest first. Three queries when read.
     """
@@ -122,7 +122,7 @@ def stored_points(keys: list[str]) -> dict[str, StoredPoint]:
 class PointRowParser:
     """Parses one row into `parsed`, and collects its `problems` by column.
 
-    A column that the file does not have keeps the stored value.
+    If the file does not have a column, the stored value of that field is kept.
     """
 
     def __init__(self, row: TableRow, names: Names, stored: StoredPoint | None) -> None:

@@ -18,7 +18,7 @@ from knowledge.import_export.sheets import Column
 
 @dataclass(frozen=True)
 class FileRow:
-    """A row that would be stored. `changes`: the labels of the columns that differ, with the differences."""
+    """A row that would be stored. `changes`: for each column that differs, its label and the differences."""
 
     number: int
     key: str
@@ -28,7 +28,7 @@ class FileRow:
 
 @dataclass(frozen=True)
 class RowProblem:
-    """A row that cannot be stored. `problems`: the labels of the wrong columns, with messages."""
+    """A row that cannot be stored. `problems`: for each wrong column, its label and the messages about it."""
 
     number: int
     key: str
@@ -47,7 +47,7 @@ class Preview:
     wrong: list[RowProblem] = field(default_factory=list)
     unchanged: int = 0
     problems: list[str] = field(default_factory=list)
-    # Number of stored texts that must be encoded for the search.
+    # The number of texts that the search must encode after the rows are stored.
     texts: int = 0
 
     @property
@@ -87,7 +87,8 @@ class PreviewResult(Result):
         return False
 
 
-# Seconds for all comparisons of one preview. The remaining changes are shown as the old and the new text.
+# Seconds for all comparisons of one preview together. Changes not compared by then are shown as the old and the new
+# text.
 COMPARISON_SECONDS = 5.0
 
 
@@ -125,7 +126,7 @@ class SheetTable(Table):
     def changes(
         self, preview: Preview, before: Mapping[str, str], after: Mapping[str, str]
     ) -> list[tuple[str, list[Piece]]]:
-        """Return the columns that differ. Rows beyond those that `preview` lists are not compared in detail."""
+        """Return the columns that differ. The texts are compared only for rows that the preview lists."""
         is_shown = len(preview.changed) < preview.SHOWN
         return [
             (self.label_of(name), self._compare(before[name], after[name]) if is_shown else [])

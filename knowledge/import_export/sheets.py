@@ -141,9 +141,11 @@ def _decode(data: bytes) -> str:
 
 
 def _is_damaged_utf8(data: bytes) -> bool:
-    """Return whether this is UTF-8 with a few damaged bytes. Decoded as GB 18030, all its characters would be wrong.
+    """Return whether the data is UTF-8 with a few damaged bytes. Decoding it as GB 18030 would make all characters
+    wrong.
 
-    Decoded as UTF-8, a GB 18030 text becomes mostly replacement characters; a damaged UTF-8 text has few.
+    A text in GB 18030 that is decoded as UTF-8 becomes mostly replacement characters; a damaged UTF-8 text gets only a
+    few.
     """
     characters = [character for character in data.decode("utf-8", "replace") if character > "\x7f"]
     damaged = characters.count("\ufffd")
@@ -217,7 +219,8 @@ def _column_names(columns: Sequence[Column]) -> dict[str, str]:
 
 
 def cell_text(cell: Any) -> str:
-    """Return the text of a cell as displayed. Raises CellProblem where that is uncertain, and for a formula error."""
+    """Return the text of a cell as displayed. Raises CellProblem if that text is uncertain or is the error of a
+    formula."""
     if cell is None:
         return ""
     if isinstance(cell, UnclearCell):

@@ -53,7 +53,7 @@ _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 def read_rows(data: bytes) -> list[list[Any]]:
     """Return the rows of the sheet: texts as displayed, dates, booleans, None, and UnclearCell for ambiguous cells.
 
-    Raises UnreadableFile with the reason, and with the row or column where there is one.
+    Raises UnreadableFile with the reason, and with the row or column if the reason lies in one.
     """
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
@@ -110,7 +110,8 @@ class _Workbook:
         with self._archive.open(name) as part:
             limited: Any = _LimitedPart(part)
             path: list[Element] = []
-            # Numbers of open elements that are read as a whole, of elements kept in the tree, and of ignored ones.
+            # The numbers of open elements that are read as a whole, of elements kept in the tree, and of ignored
+            # elements.
             whole = kept = ignored = 0
             for event, node in iterparse(limited, events=("start", "end"), forbid_dtd=True):
                 is_whole = self._is_whole(node.tag)
@@ -141,7 +142,7 @@ class _Workbook:
         return known
 
     def _sheet_parts(self) -> list[tuple[str, str]]:
-        """Return the name and the part of the archive of each visible sheet."""
+        """Return, for each visible sheet, its name and the name of its part of the archive."""
         targets = {}
         for _event, node in self._events("xl/_rels/workbook.xml.rels"):
             if _name(node) == "Relationship":

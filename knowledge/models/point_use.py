@@ -24,8 +24,8 @@ class Use(models.Model):
     conversation = models.ForeignKey(
         Conversation, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("conversation")
     )
-    # The number of the message made from the version. It is None if the widget itself showed the version, which needs
-    # no message.
+    # The `seq` of the message made from the version. It is None if the widget showed the version, because this needs no
+    # message.
     seq = models.PositiveIntegerField(null=True, blank=True)
     by = models.CharField(_("kind of use"), max_length=5, choices=By)
     agent = models.ForeignKey(
@@ -85,7 +85,7 @@ class UnansweredQuestion(models.Model):
 
 
 class UnansweredQuestionExample(models.Model):
-    """A visitor's message that belongs to an unanswered question, in their own words."""
+    """A visitor's message that belongs to an unanswered question, in the visitor's own words."""
 
     gap = models.ForeignKey(
         UnansweredQuestion, models.CASCADE, related_name="questions", verbose_name=_("unanswered question")

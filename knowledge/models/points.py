@@ -39,7 +39,7 @@ class Category(models.Model):
 
 
 class Point(models.Model):
-    """A question and its answer. These fields do not depend on the version; the content is in `Version`."""
+    """A question and its answer. The fields of this model do not depend on the version; the content is in `Version`."""
 
     key = models.SlugField(
         _("key"), max_length=60, unique=True, help_text=_("Identifies the knowledge point in imports")
@@ -61,7 +61,8 @@ class Point(models.Model):
     uses = models.PositiveIntegerField(_("times used"), default=0, editable=False)
     helped = models.PositiveIntegerField(_("times it helped"), default=0, editable=False)
     missed = models.PositiveIntegerField(_("times it did not help"), default=0, editable=False)
-    # The edition in which the point last changed; a process reads points of newer editions (knowledge.published_index).
+    # The edition in which the point last changed. A process reads the points whose edition is newer than its own data
+    # (knowledge.published_index).
     edition = models.PositiveBigIntegerField(default=0, db_index=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
@@ -75,7 +76,7 @@ class Point(models.Model):
 
 
 class Version(models.Model):
-    """A past, present or future content of a point. Once approved, it never changes."""
+    """One version of a point's content: past, present or future. Once approved, a version never changes."""
 
     class State(models.TextChoices):
         DRAFT = "draft", _("draft")

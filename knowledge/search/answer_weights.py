@@ -23,8 +23,8 @@ Item = TypeVar("Item")
 # The weights if there are no phrasings to learn from. Higher weights improve the search for short answers, but make it
 # worse for long ones.
 SAFE_WEIGHTS = AnswerWeights(0.2, 0.2)
-# The estimate of how much answers resemble their titles starts with this number of assumed points whose answers
-# resemble their titles clearly.
+# `_resemblance` also counts this number of imaginary points whose answers clearly resemble their titles. Without enough
+# evidence, the text of answers thus keeps its weight.
 ASSUMED_RESEMBLANCES = 10
 WEIGHT_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4)
 # The maximum number of phrasings used as queries, and the number of phrasings at which fitted and safe weights count
@@ -33,10 +33,10 @@ MAX_SAMPLES, SHRINKAGE = 500, 60
 
 
 def fit_weights(scorers: ScorerSet, space: EmbeddingSpace) -> AnswerWeights:
-    """Return the weights with which held-out phrasings find their entries best.
+    """Return the weights with which phrasings that are left out of the index find their entries best.
 
     The fewer phrasings there are, the closer the result is to SAFE_WEIGHTS. Answers that do not resemble their titles
-    get weight 0. The result is deterministic. It takes two seconds of one core for 5,000 points.
+    get weight 0. The result is deterministic. The computation takes two seconds of one core for 5,000 points.
     """
     queries = _sample(
         [
@@ -59,7 +59,8 @@ def fit_weights(scorers: ScorerSet, space: EmbeddingSpace) -> AnswerWeights:
 def _resemblance(scorers: ScorerSet, space: EmbeddingSpace) -> NDArray[np.float64]:
     """Return how much answers resemble their titles by words and by meaning: 0 if not at all, 1 if clearly.
 
-    Each title is used as a query. The result is the mean standard score of its own answer, limited to the range 0 to 1.
+    Each title is used as a query, and the standard score of its own answer is taken. The result is the mean of these
+    scores, limited to the range 0 to 1.
     """
     positions = _sample(np.flatnonzero(scorers.has_answer).tolist())
     total = np.full(2, float(ASSUMED_RESEMBLANCES))
@@ -69,13 +70,13 @@ def _resemblance(scorers: ScorerSet, space: EmbeddingSpace) -> NDArray[np.float6
 
 
 def _sample(items: Sequence[Item]) -> Sequence[Item]:
-    """Return at most `MAX_SAMPLES` of the items, evenly spaced."""
+    """Return at most `MAX_SAMPLES` of the items, at even distances."""
     return items[:: max(1, -(-len(items) // MAX_SAMPLES))]
 
 
 def _alternate_rows(row: int, texts: int) -> list[int]:
-    """Return every second row, counted in both directions from `row`. `row` itself and row 0, the title, are left
-    out."""
+    """Return every second row, counting from `row` in both directions. Leave out `row` itself, and row 0, which is the
+    title."""
     return [other for other in range(1, texts) if other != row and (other - row) % 2 == 0]
 
 

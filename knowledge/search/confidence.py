@@ -9,7 +9,7 @@ NOT_ANSWERED = 0.3
 
 
 def word_similarity(folded: str, text: str) -> float:
-    """Return the similarity of two texts by their words, 0 to 1; also 1 where `text` contains `folded`.
+    """Return the similarity of two texts by their words, from 0 to 1. It is also 1 if `text` contains `folded`.
 
     `folded` is a normalised text; `text` is normalised here.
     """
@@ -26,8 +26,8 @@ def word_similarity(folded: str, text: str) -> float:
 def confidence_of(closeness: float, lead: float) -> float:
     """Return the probability that an entry answers the question.
 
-    `closeness`: the cosine to the entry's nearest text. `lead`: its score minus that of the best other entry. The
-    coefficients come from a logistic regression over questions with and without an answer:
+    `closeness`: the cosine between the question and the entry's nearest text. `lead`: the entry's score minus the score
+    of the best other entry. The coefficients come from a logistic regression over questions with and without an answer:
     docs/decisions/008-finding-points.md.
     """
     return 1 / (1 + exp(3.3 - 6.2 * closeness - 0.5 * lead))

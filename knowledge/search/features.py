@@ -27,7 +27,8 @@ Encode = Callable[[Sequence[str]], Vectors]
 class EntryFeatures:
     """The features of an entry. `embeddings` is None until the index is trained.
 
-    `texts`: title and phrasings without duplicates. `words`, `answer`: the terms of these texts and of the answer.
+    `texts`: title and phrasings without duplicates. `words`: the terms of these texts. `answer`: the terms of the
+    answer.
     """
 
     entry: IndexEntry

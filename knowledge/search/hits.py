@@ -1,4 +1,4 @@
-"""Selects the best entries by their scores, and gives each the confidence that it answers the query."""
+"""Selects the entries with the best scores, and computes the confidence that each of them answers the query."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ Prefer = Callable[[int], float]
 
 @dataclass(frozen=True, slots=True)
 class IndexHit:
-    """A search result. `matched`: the nearest title or phrasing; `confidence`: probability that the entry answers."""
+    """A search result. `matched`: the nearest title or phrasing; `confidence`: the probability that the entry answers
+    the query."""
 
     id: int
     score: float
@@ -49,7 +50,7 @@ def best_hits(
 ) -> list[IndexHit]:
     """Return the entries with the highest scores, the best first; those with a score of -inf are left out."""
     ranked: dict[int, float] = {}
-    # A preferred entry may rank a little lower before its bonus, so rank more entries than the limit.
+    # Before its bonus is added, a preferred entry may rank a little lower, so rank more entries than the limit.
     for position in np.argsort(-scores, kind="stable"):
         if scores[position] == -np.inf or len(ranked) >= limit * 4 + 8:
             break
@@ -65,14 +66,14 @@ def best_hits(
 
 
 def _is_off_topic(models: LearnedModels | None, query: IndexQuery) -> bool:
-    """Return whether the query is not about banking, however close the nearest entries are."""
+    """Return whether the query is not about banking. This does not depend on how close the nearest entries are."""
     if models is None or not query.vectors or query.exact is not None:
         return False
     return not any(models.topic_filter.accepts(vector) for vector in query.vectors)
 
 
 def _lead(ranked: Mapping[int, float], position: int) -> float:
-    """Return the score of an entry minus that of the best other one, from -3 to 3."""
+    """Return the score of an entry minus the score of the best other entry, limited to the range -3 to 3."""
     others = (score for other, score in ranked.items() if other != position)
     return max(-3.0, min(3.0, ranked[position] - max(others, default=0.0)))
 

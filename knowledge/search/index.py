@@ -33,15 +33,18 @@ from knowledge.search.tokenizer import (
 )
 from knowledge.search.typeahead import TypeaheadIndex, correct_typos, normalized_line
 
-# Subtracted for an entry in another language, and added for a title or phrasing that is equal to the question.
+# The first number is subtracted from the score of an entry in another language. The second is added for an entry with a
+# title or phrasing that is equal to the question.
 LANGUAGE_PENALTY = 1.0
 EXACT_BONUS = 3.0
-# The weight of the clauses of a long message, where the whole message has weight 1, and the number of best clauses that
-# count.
+# The weight of the clauses of a long message (the whole message has weight 1), and the number of clauses that count:
+# only the best ones.
 CLAUSE_WEIGHT, BEST_CLAUSES = 0.5, 2
-# The maximum number of texts that one change encodes at once. With more, the new entries wait for `trained`.
+# The maximum number of texts that one change encodes at once. If it has more, the new entries get no embeddings until
+# `trained` is called.
 MAX_ENCODED_AT_ONCE = 60
-# Typed text is compared by embeddings from this number of tokens on. A shorter text is only part of a question.
+# Typed text is compared by embeddings if it has at least this number of tokens. A shorter text is only part of a
+# question.
 MIN_QUESTION_TOKENS = 6
 
 
@@ -74,7 +77,7 @@ class Index:
         return bool(self._scorers.is_trained.all())
 
     def untrained_counts(self) -> tuple[int, int]:
-        """Return the number of entries without embeddings, and the number of their texts."""
+        """Return the number of entries without embeddings, and the number of texts of these entries."""
         untrained = [features for features in self._entries if features.embeddings is None]
         return len(untrained), count_texts(untrained)
 
@@ -162,8 +165,8 @@ class Index:
     ) -> list[IndexHit]:
         """Return the entries that most likely answer the visitor's message, the most likely first.
 
-        `keep` filters entries by id. `prefer` returns a bonus for an entry that does not depend on the message; 1 is a
-        large bonus.
+        `keep` filters entries by id. `prefer` returns the bonus of an entry, whatever the message is; 1 is a large
+        bonus.
         """
         if not self._entries or not text.strip():
             return []
@@ -201,13 +204,13 @@ class Index:
         return self._pinyin.in_characters(text)
 
     def _vectors(self, parts: Sequence[str]) -> Sequence[Floats]:
-        """Return the vectors of the texts; none in an untrained index, or if a text has no words."""
+        """Return the vectors of the texts, or an empty list if the index is untrained or a text has no words."""
         if self._models is None or not all(RUN.search(normalize(part)) for part in parts):
             return []
         return list(vectors_of_questions([to_simplified(without_courtesy(part)) for part in parts]))
 
     def _scores(self, text: str, vector: Floats | None, language: str | None) -> Floats:
-        """Return the score of each entry, a sum of standard scores; -inf for entries that do not match at all."""
+        """Return the score of each entry: a sum of standard scores, or -inf if the entry does not match at all."""
         query = without_courtesy(text)
         words, answers = self._scorers.by_words(query), self._scorers.by_answer_words(query)
         scores = WORD_WEIGHT * standardize(words) + self._weights.words * standardize(answers)
@@ -258,8 +261,8 @@ class Index:
     def look_up(self, words: str, limit: int) -> list[int]:
         """Return only the ids of the entries that match the words, best first.
 
-        An entry matches by parts, pinyin, initials or typos, as in `suggest`, or if it is a confident answer, as in
-        `find`.
+        An entry matches if the words are parts, pinyin, initials or a misspelling of its texts (see `suggest`), or if
+        it answers them with enough confidence (see `find`).
         """
         if not self._entries or not words.strip():
             return []
@@ -273,7 +276,8 @@ class Index:
 def _with_clauses(whole: Floats, clauses: Sequence[Floats]) -> Floats:
     """Return the scores of a long message: the scores of the whole, plus half the mean of its best two clauses.
 
-    With only the best clause, a side remark could decide ("I run a small restaurant" in a story of a frozen account).
+    If only the best clause counted, a side remark could decide the result: "I run a small restaurant" in a story of a
+    frozen account.
     """
     best = np.sort(np.maximum(np.stack(clauses), np.float32(-1)), axis=0)[-BEST_CLAUSES:]
     combined: Floats = (whole + CLAUSE_WEIGHT * best.mean(axis=0)) / np.float32(1 + CLAUSE_WEIGHT)

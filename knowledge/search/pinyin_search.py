@@ -1,7 +1,8 @@
 """Searches titles by sound: full pinyin with every reading of each character, initials, and both mixed with characters.
 
-All titles are joined into one string. A reading leads to the positions of the characters that have it, and a spelling
-is followed from position to position. Any combination of readings is thus found, and none has to be stored.
+All titles are joined into one string. The index maps each reading to the positions of the characters that have it, and
+a search follows a spelling from position to position. This finds any combination of readings without storing the
+combinations.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from core.text.pinyin import readings_of, without_similar_sounds
 Positions = NDArray[np.int64]
 # The maximum number of letters of a spelling that are used, and the number of letters of the longest syllable.
 MAX_LETTERS, MAX_SYLLABLE_LETTERS = 60, 6
-# The minimum number of letters of a spelling that is only the start of a single syllable.
+# A spelling that is only the start of a single syllable must have at least this number of letters to be searched.
 MIN_SYLLABLE_LETTERS = 4
 _NONE: Positions = np.zeros(0, np.int64)
 
@@ -53,7 +54,7 @@ class PinyinIndex:
     def read_as(self, spelling: str) -> set[int]:
         """Return the entries whose title contains these syllables; the last syllable may be incomplete.
 
-        If there are none, returns those that differ only in sounds that many confuse (zh and z, ng and n).
+        If there are none, returns those that differ only in sounds that many people confuse (zh and z, ng and n).
         """
         return self._follow(spelling, PinyinIndex._chars_read_as) or self._follow(
             spelling, PinyinIndex._chars_read_similarly
@@ -115,7 +116,10 @@ class PinyinIndex:
         return set(self._entries(np.concatenate(ends) - 1).tolist()) if ends else set()
 
     def _next(self, before: Positions | None, lookup: CharacterLookup, part: str) -> Positions:
-        """Return the positions after the characters that match the part and are at one of the positions `before`."""
+        """Return the positions that follow a matching character.
+
+        A character matches if `lookup` returns it for the part and it stands at one of the positions `before`.
+        """
         followers = self._followers.get((lookup, part))
         if followers is None:
             positions = [self._positions[character] for character in lookup(self, part)]
@@ -137,6 +141,6 @@ CharacterLookup = Callable[[PinyinIndex, str], set[str]]
 
 
 def _syllables(spelling: str, offset: int) -> Iterator[str]:
-    """Yield every part of the spelling at this offset that is short enough for a syllable."""
+    """Yield every part of the spelling that begins at this offset and is short enough for a syllable."""
     for length in range(1, min(MAX_SYLLABLE_LETTERS, len(spelling) - offset) + 1):
         yield spelling[offset : offset + length]

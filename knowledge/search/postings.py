@@ -1,4 +1,4 @@
-"""BM25 over the words of entries, laid out so that a change of one entry does not tokenise the others again."""
+"""BM25 over the words of entries. When one entry changes, the others need not be tokenised again."""
 
 import threading
 from collections import Counter
@@ -23,14 +23,15 @@ class TermCounts(NamedTuple):
     size: float
 
     def without(self, words: Sequence[int]) -> "TermCounts":
-        """Return the counts without these words; a word given twice is subtracted twice."""
+        """Return the counts after these words are subtracted; a word given twice is subtracted twice."""
         fewer = Counter(words)
         counts = np.array([max(0.0, count - fewer[word]) for word, count in zip(*self[:2], strict=True)])
         return TermCounts(self.words, counts.astype(np.float32), max(0.0, self.size - len(words)))
 
 
 class Vocabulary:
-    """Maps words to term numbers. It only grows, so snapshots of an index can share it."""
+    """Maps words to term numbers. Words are only added, never removed, so snapshots of an index can share a
+    vocabulary."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
@@ -95,7 +96,7 @@ class Postings:
         return totals.astype(np.float32)
 
     def score_of(self, entry: TermCounts, words: Ints) -> float:
-        """Return the BM25 score that an entry with these counts would have among the others."""
+        """Return the BM25 score that an entry with these counts would have among the entries of this object."""
         is_queried = np.isin(entry.words, words) & (entry.words < len(self._rarity))
         counts, rarity = entry.counts[is_queried], self._rarity[entry.words[is_queried]]
         length = K1 * (1 - B + B * entry.size / self._mean)

@@ -1,8 +1,9 @@
-"""Detects questions that are not about banking. It learns from the bank's own points and from everyday.txt.
+"""Detects questions that are not about banking, with a filter trained on the bank's own points and on everyday.txt.
 
-A visitor may ask anything, and some entry is always the nearest. Ridge regression separates the vectors of banking
-questions from others. Cross-validation sets a floor for the score, so that the share `OFF_TOPIC_BELOW` of the other
-questions is below it. With this filter, points are shown for only 4 % of the questions that are not about banking.
+A visitor may ask anything, and the search always finds some nearest entry. Ridge regression separates the vectors of
+banking questions from the vectors of other questions. Cross-validation sets a floor for the score, so that the share
+`OFF_TOPIC_BELOW` of the other questions is below it. With this filter, points are shown for only 4 % of the questions
+that are not about banking.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,10 +22,10 @@ EVERYDAY_FILE = Path(__file__).with_name("everyday.txt")
 MAX_TEXTS = 1500
 RIDGE = 2.0
 FOLDS = 5
-# The floor is set so that this share of off-topic questions is below it, and at most the second share of banking
-# questions.
+# The floor is set so that the first share of the off-topic questions is below it. It is lower if otherwise more than
+# the second share of the banking questions would be below it.
 OFF_TOPIC_BELOW, ON_TOPIC_BELOW = 0.95, 0.03
-# The confidence of an answer is multiplied by this for a question below the floor.
+# If the score of a question is below the floor, the confidence of its answers is multiplied by this.
 OFF_TOPIC_FACTOR = 0.3
 
 
@@ -50,7 +51,7 @@ def everyday_texts() -> tuple[list[str], list[str]]:
 
 
 def train_topic_filter(texts: Sequence[Vectors], encode: Callable[[Sequence[str]], Vectors]) -> TopicFilter:
-    """Train the filter. `texts` has the vectors of title and phrasings of each entry."""
+    """Train the filter. `texts` has, for each entry, the vectors of its title and phrasings."""
     banking, other = everyday_texts()
     vectors = encode([*banking, *other]).floats()
     steps = np.concatenate([rows.steps for rows in texts])
@@ -72,9 +73,10 @@ def train_topic_filter(texts: Sequence[Vectors], encode: Callable[[Sequence[str]
 
 
 def _regression(groups: Sequence[Floats]) -> tuple[Floats, Floats]:
-    """Fit points and banking questions to 1 and other questions to -1, with equal weight for both sides.
+    """Fit a ridge regression. The target is 1 for vectors about banking (points and banking questions) and -1 for the
+    vectors of other questions. Both targets have equal weight in total.
 
-    Returns the direction and the weighted mean.
+    Returns the direction of the regression and the weighted mean of the vectors.
     """
     points, banks, others = groups
     rows = np.concatenate([points, banks, others]).astype(np.float64)

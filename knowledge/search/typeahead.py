@@ -1,4 +1,5 @@
-"""Matches the text that an agent has typed so far with titles and phrasings: parts, pinyin, initials and typos."""
+"""Finds the titles and phrasings that match what an agent has typed so far: a part of them, pinyin, initials, or a text
+with typos."""
 
 import re
 from bisect import bisect_right
@@ -18,7 +19,7 @@ BEGINS, INITIALS_BEGIN, IN_TITLE, INITIALS, PINYIN, SOUNDS, IN_PHRASING, ALL_WOR
 
 @dataclass(frozen=True, slots=True)
 class TypeaheadForms:
-    """The forms of an entry that typed text is compared with.
+    """The forms of an entry with which typed text is compared.
 
     `title` and `texts` (title and phrasings) are normalised. `letters` is the title without punctuation and spaces,
     which is searched by sound.
@@ -48,7 +49,7 @@ class TypeaheadIndex:
         self._spellings = PinyinIndex([forms.letters for forms in entries])
 
     def fits(self, typed: str) -> dict[int, float]:
-        """Return the match scores, 0 to 2, of the entries that match, by their position."""
+        """Return a dict from the positions of the matching entries to their match scores, from 0 to 2."""
         text = normalized_line(typed)
         if not text:
             return {}
@@ -100,9 +101,11 @@ class _TextSearch:
 
 
 def correct_typos(typed: str, known_words: Callable[[], Iterable[str]]) -> str:
-    """Return the text with unknown English words of four letters and more corrected where one typo explains them.
+    """Return the text with typos corrected in English words of at least four letters.
 
-    `known_words` is called only if there are such words.
+    An unknown word is replaced if it differs from a known word by one typo.
+
+    `known_words` is called only if the text contains a word of that length.
     """
     words = {stem(word) for word in re.findall("[a-z]{4,}", normalize(typed))}
     if not words:

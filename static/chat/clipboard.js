@@ -15,11 +15,17 @@ export function contentOf(transfer) {
 /** @param {DataTransfer | null} transfer */
 function textOf(transfer) {
   const text = transfer?.getData("text/plain") ?? "";
-  // If there is a picture, the text/uri-list only tells where the picture comes from.
+  // Beside a picture, text/uri-list only tells where the picture comes from.
   return text.trim() || !transfer || transfer.files.length ? text : transfer.getData("text/uri-list");
 }
 
-/** Returns whether the text has only the names, paths or URLs of the files. File managers add such a text. @param {string} text @param {File[]} files */
+/**
+ * Returns whether the text has only the names, paths or URLs of the files. File managers put such a text beside copied
+ * files.
+ *
+ * @param {string} text
+ * @param {File[]} files
+ */
 function areNames(text, files) {
   const names = files.flatMap(({ name }) => [name, encodeURI(name)]);
   return text.trim().split(/\s*\n/).every((line) => names.some((name) => line.endsWith(name)));

@@ -12,7 +12,12 @@ const PATHS = {
 /** Returns the element with this id, which the page must have. @param {string} id @returns {HTMLElement} */
 export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
-/** Sets an element's text only if it differs, so that a screen reader does not read it again. @param {Element} element @param {string} text */
+/**
+ * Sets an element's text unless it is already the same, because a screen reader would read it again.
+ *
+ * @param {Element} element
+ * @param {string} text
+ */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -44,7 +44,12 @@ export function linkedText(text) {
   });
 }
 
-/** Removes punctuation at the end that belongs to the sentence, and closing brackets opened before the address. @param {string} address */
+/**
+ * Removes from the end of an address the punctuation of the sentence, and closing brackets that were opened before the
+ * address.
+ *
+ * @param {string} address
+ */
 function withoutClosing(address) {
   for (;;) {
     const last = address.slice(-1);

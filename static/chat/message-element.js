@@ -26,8 +26,8 @@ const GROUP_MS = 3 * 60_000;
 const STATUS_ICONS = { sending: "clock", sent: "check", delivered: "checks", read: "checks", refused: "alert" };
 
 /**
- * Creates the heading with the day above a message. `nameDays` writes its text. Returns null if the message before is from
- * the same day.
+ * Creates the heading with the day above a message. `nameDays` writes its text. Returns null if `previous` is from the
+ * same day.
  *
  * @param {MessageData} message
  * @param {MessageData} [previous]

@@ -11,7 +11,7 @@
  * @property {string} [conversation] in which it was written; absent for a message that starts a conversation
  * @property {string} [refused] the server's reason, if it finally refused the message
  * @property {string[]} [choices] quick replies that an agent sends with the message
- * @property {string} [source] of the knowledge point from which an agent made the text
+ * @property {string} [source] names the knowledge point or branch from which an agent made the text
  */
 
 export class Outbox {

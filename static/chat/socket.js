@@ -28,13 +28,13 @@ export class LiveSocket {
   #triedAt = 0;
   #heartbeatMs = 25_000;
   #byeMs = -1;
-  /** Whether the server has told us when to reconnect. If a frame is to be sent, we reconnect earlier. */
+  /** Whether a bye frame has said when to reconnect. A frame that waits to be sent makes us reconnect earlier. */
   #hasRetryTime = false;
   /** @type {Record<string, number>} */
   #timers = {};
   /** The number of pings on this connection that have no pong yet. */
   #pings = 0;
-  /** Restarts the timer for the answer. */
+  /** Restarts the timer that waits for the pong. */
   #waitAgain = () => {};
 
   /**
@@ -105,7 +105,8 @@ export class LiveSocket {
 
   /** @param {Received} frame */
   #receive(frame) {
-    // Before the welcome, no other frame counts as an answer: a server that refuses the hello may send nothing more.
+    // Only the welcome counts as the answer to hello. Any other frame may be the last: a server that refuses the hello
+    // may send nothing more.
     if (frame.kind === "welcome") this.#stop("answer");
     else if (this.#isOpen && this.#timers.answer) this.#heard(frame.kind);
     if (frame.kind === "bye") {

@@ -6,14 +6,17 @@ import { make } from "./dom.js";
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
-/** After this many tries without an answer, a file gets a retry button and the next file is sent. Only tries with a network count. */
+/**
+ * After this many tries without an answer, a file gets a retry button and the next file is sent. Tries while the
+ * browser is offline do not count.
+ */
 const TRIES = 6;
 /** An upload without progress for this long is aborted and started again. */
 const STALLED_MS = 45_000;
 
 /**
  * @typedef {OutboxEntry & {file: File, conversation: string, isSending?: boolean, isHopeless: boolean, tries: number}} Upload
- *   `isHopeless`: a retry would be useless
+ *   `isHopeless`: the file can never be accepted, so no retry is offered
  * @typedef {{status: number, refused?: {words: string, retry_after_ms?: number}} | null} Answer null: no answer came
  * @typedef {(upload: Upload, options: {signal: AbortSignal, onProgress: (part: number) => void}) => Promise<Answer>} Send
  */

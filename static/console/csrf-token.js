@@ -18,7 +18,7 @@ export function currentToken() {
 }
 
 /**
- * Fetches the token and stores it everywhere this page sends it from: the body, `hx-headers` and the form fields.
+ * Fetches the token and updates the places from which this page sends it: the body, `hx-headers` and the form fields.
  *
  * @param {{isAnonymous?: boolean}} [options] `isAnonymous`: the form needs no session (sign-in, language), so any
  *   session may own the token

@@ -7,7 +7,9 @@ import { failureElement, refreshToken } from "./csrf-token.js";
 
 /** @import { Freshness } from "./csrf-token.js" */
 
-/** The buttons work again after this time, because a POST answered with a download does not replace the page. */
+/**
+ * After this time, the buttons are enabled again, because the page stays open if the answer to the POST is a download.
+ */
 const RESET_MS = 10_000;
 /** Ends of the paths of forms that need no session. */
 const ANONYMOUS_PATHS = ["/login/", "/language/", "/logout/"];
@@ -31,7 +33,11 @@ function buttonsOf(form) {
   return [...form.elements].filter((element) => element instanceof HTMLElement && element.matches("[type=submit]"));
 }
 
-/** Returns the path of the form's action. `form.action` may be an input named "action". @param {HTMLFormElement} form */
+/**
+ * Returns the path of the form's action. It reads the attribute, because `form.action` may be an input named "action".
+ *
+ * @param {HTMLFormElement} form
+ */
 function pathOf(form) {
   return new URL(form.getAttribute("action") || location.href, location.href).pathname;
 }

@@ -1,6 +1,6 @@
 /**
- * The server's time. It is fetched every minute, and the monotonic `performance.now()` counts in
- * between. The computer's clock is used only until the first answer, because it may be wrong or may be changed.
+ * The server's time. It is fetched every minute, and `performance.now()`, which is monotonic, counts in between. The
+ * computer's clock is used only until the first answer, because it may be wrong or may be changed.
  */
 
 const SYNC_INTERVAL_MS = 60_000;

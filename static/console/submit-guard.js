@@ -1,6 +1,6 @@
 /**
- * Runs an action once for each intended press of its button. While the action runs, and for a moment afterwards, it is not
- * started again. If another action ran in between, a second press counts as intended.
+ * Runs an action once for each intended press of its button. While the action runs, a further press does not start it
+ * again. Nor does a press in the moment afterwards, unless another action was started in between.
  */
 
 const SETTLE_MS = 600;

@@ -35,8 +35,8 @@ export class TypingGuard {
   }
 
   /**
-   * Returns whether a key pressed outside all fields was meant for a field that has just disappeared. Each such key extends
-   * the period.
+   * Returns whether a key pressed outside all fields was meant for a field that has just disappeared. Each such key
+   * extends the time in which further keys count as meant for it.
    */
   hasJustLostField() {
     this.#poll();

@@ -1,4 +1,4 @@
-/** Draws the header: the agent's name, and one line that says where the conversation stands. */
+/** Draws the header: the agent's name, and one line with the state of the conversation. */
 
 import { byId, setText } from "../chat/dom.js";
 import { fill } from "../chat/ui-strings.js";

@@ -1,4 +1,6 @@
-/** Exchanges messages with the bank's page around the frame, and only with pages of the site's allowed origins. */
+/**
+ * Exchanges messages with the bank's page around the frame, if the page's origin is one of the site's allowed origins.
+ */
 
 export class HostPage {
   #origin = "";

@@ -19,7 +19,7 @@
   /** The nonce that the next identity token must contain; the widget sends it. */
   let nonce = "";
   let isIdentityDue = false;
-  /** The page's own `overflow` style, while ours replaces it. @type {string | undefined} */
+  /** The value of the page's own `overflow` style while the loader replaces it. @type {string | undefined} */
   let overflow;
   let isOpen = false;
   let isListening = false;
@@ -71,7 +71,7 @@
   };
 
   /**
-   * Reads or sets the flag that a conversation is open; then the bank's next page creates the frame at once.
+   * Reads or sets the flag that a conversation is open. If it is set, the bank's next page creates the frame at once.
    *
    * @param {boolean} [value]
    */

@@ -97,13 +97,18 @@ function updateVisibility() {
   session.setVisible(isShown && document.visibilityState === "visible");
 }
 
-/** Whether no conversation has started and no message or file that will start one is being sent. */
+/**
+ * Whether there is no conversation yet, and no message or file that will start one is being sent.
+ */
 function isFirst() {
   const isUnderWay = [...session.sender.unplaced, ...files.uploads].some((entry) => entry.refused === undefined);
   return !session.conversation.id && !isUnderWay;
 }
 
-/** Creates the parts for the elements of the page: once at first, and again after a change of the language. */
+/**
+ * Creates the objects that handle the elements of the page: once at the start, and again after a change of the
+ * language.
+ */
 function bind() {
   strings = readUiStrings();
   const messageList = new MessageList(session, files, strings);

@@ -132,7 +132,11 @@ export class MessageList {
     return seq <= agent_read ? "read" : seq <= agent_received ? "delivered" : "sent";
   }
 
-  /** Draws the messages and files that have no place in the thread yet. @returns {boolean} whether there are more than before */
+  /**
+   * Draws the messages and files that are not in the thread yet.
+   *
+   * @returns {boolean} whether there are more than before
+   */
   #drawUnplaced() {
     const { sender, conversation } = this.#session;
     const entries = [

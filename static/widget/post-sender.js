@@ -42,7 +42,10 @@ export class PostSender {
     });
   }
 
-  /** The entries that are not in the thread yet, in order: accepted entries that have not come back as messages, and all others. */
+  /**
+   * The entries that are not in the thread yet, in order: accepted entries that have not come back as messages, and all
+   * entries that are not accepted.
+   */
   get unplaced() {
     return [...this.#accepted.values(), ...this.outbox.entries];
   }
@@ -68,7 +71,10 @@ export class PostSender {
     this.outbox.add({ client_id: crypto.randomUUID(), body, at: new Date().toISOString(), conversation });
   }
 
-  /** Sends the next frame. Only one is in flight at a time, so that no message overtakes one that the server put off. */
+  /**
+   * Sends the next frame. Only one frame waits for its answer at a time, so that no message overtakes an earlier one
+   * that must be sent again.
+   */
   flush() {
     if (this.#inFlight || this.isStarting) return;
     const { id, isEnded } = this.#conversation();
@@ -111,7 +117,11 @@ export class PostSender {
     if (entry) this.outbox.accepted(client_id);
   }
 
-  /** @param {RefusedFrame} frame @returns {boolean} whether it is about a message, which then shows the reason itself */
+  /**
+   * @param {RefusedFrame} frame
+   *
+   * @returns {boolean} whether the refusal is about a message; that message then shows the reason itself
+   */
   refused({ code, words, client_id, retry_after_ms = 0 }) {
     if (this.isStarting && client_id === this.#storage.get("start")?.client_id) {
       this.isStarting = false;

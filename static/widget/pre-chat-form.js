@@ -1,4 +1,4 @@
-/** The first screen: suggested topics and the form before a conversation. */
+/** The first screen: suggested topics, and the form that the visitor fills in before a conversation. */
 
 import { lengthOf } from "../chat/character-count.js";
 import { byId, fillForm } from "../chat/dom.js";

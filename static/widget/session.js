@@ -34,7 +34,7 @@ export class Session {
   /** The token of a visitor who logged out while disconnected. After reconnecting, the server is told of the logout. */
   #leaving = "";
   #isSuperseded = false;
-  /** Whether the bank's page must say again who is logged in, as soon as the visitor looks at the widget. */
+  /** Whether the bank's page must be asked again who is logged in, as soon as the visitor looks at the widget. */
   #isIdentityDue = false;
   #typedAt = -Infinity;
   /** @type {(End | Rate | Identify)[]} frames requested while disconnected */
@@ -69,7 +69,7 @@ export class Session {
     });
     storage.listen({
       left: () => this.#forget(),
-      // Another tab has started a conversation: a tab without one joins it.
+      // Another tab has started a conversation. If this tab has no conversation, it joins that one.
       token: (token) => {
         if (this.conversation.isOpen) return;
         this.token = token;
@@ -104,9 +104,9 @@ export class Session {
   }
 
   /**
-   * Sends a request to end or rate the conversation or to identify the visitor, now or after reconnecting.
-   * A request to end or rate names the conversation on screen now, because another may have started by the time it is
-   * sent.
+   * Sends a request to end the conversation, to rate it, or to identify the visitor. If there is no connection, the
+   * request is sent after reconnecting. A request to end or rate names the conversation on screen now, because another
+   * conversation may have started by then.
    *
    * @param {End | Rate | Identify} frame
    */
@@ -276,7 +276,11 @@ export class Session {
     if (id) this.#send({ kind: "fetch", after: thread.head });
   }
 
-  /** Waits a moment, and fetches a stored message if it has not arrived by then. @param {number} seq of the message */
+  /**
+   * Waits a moment, and then fetches the stored message with this seq if it has not arrived.
+   *
+   * @param {number} seq of the message
+   */
   #fetchIfBehind(seq) {
     const { thread } = this.conversation;
     if (seq > thread.head) this.#after("behind", BEHIND_MS, () => seq > thread.head && this.#fetch());
@@ -298,7 +302,7 @@ export class Session {
   /** @param {VisitorFrame} frame */
   #send(frame) {
     const isSent = this.socket.send(frame);
-    // Store the token before the answer, so that after a reload the widget finds the conversation.
+    // Store the token before the answer arrives, so that after a reload the widget finds the conversation.
     if (isSent && frame.kind === "start") this.storage.saveToken(this.token, "open", "");
     return isSent;
   }

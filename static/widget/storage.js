@@ -28,14 +28,15 @@ export class BrowserStorage {
     return this.#prefix + name;
   }
 
-  /** The token of an open conversation (any tab), or of one that ended in this tab. */
+  /** The token of an open conversation, from any tab, or of a conversation that has ended in this tab. */
   get token() {
     const stored = this.#local?.getItem(this.key("token")) ?? this.session?.getItem(this.key("token"));
     return stored?.split(" ")[0] ?? "";
   }
 
   /**
-   * Stores the token: for all tabs while the conversation is open, for this tab after it has ended, else not at all.
+   * Stores the token: for all tabs while the conversation is open, for this tab after it has ended, and otherwise not
+   * at all.
    *
    * @param {string} token
    * @param {"open" | "ended" | "none"} stage of the conversation

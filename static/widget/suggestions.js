@@ -69,7 +69,11 @@ export class Suggestions {
     this.draw();
   }
 
-  /** Shows the answers, unless the visitor is reading the ones shown. @param {{source: string, title: string, text: string}[]} answers */
+  /**
+   * Shows the answers, unless the visitor is reading one of those already shown.
+   *
+   * @param {{source: string, title: string, text: string}[]} answers
+   */
   #show(answers) {
     const list = byId("offers-list");
     if (!answers.length || list.contains(document.activeElement) || list.querySelector("[open]")) return;

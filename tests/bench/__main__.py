@@ -134,7 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
-    """Print the table row by row and write it to `file`, then list the rows that missed a must or were void.
+    """Print the table row by row and write it to `file`. Then list the rows that were void or missed their limit
+    `must`.
 
     Return the exit code, which is 1 if a row was void twice.
     """
@@ -171,7 +172,7 @@ def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
 
 
 def _measure(name: str, plan: Plan) -> list[Row]:
-    """Run a measure and return its rows. A void run is repeated once; Void is raised if that is void, too."""
+    """Run a measure and return its rows. A void run is repeated once. Raises Void if the second run is void, too."""
     measure = MEASURES[name]
     try:
         measured = measure.run(plan)
@@ -183,7 +184,7 @@ def _measure(name: str, plan: Plan) -> list[Row]:
 
 
 def wanted(only: Sequence[str] | None) -> list[str]:
-    """Return the names of the measures to run for the requested measures or rows, or of all measures."""
+    """Return the names of the measures to run. `only` names measures or rows; without it, all measures run."""
     if only is None:
         return list(MEASURES)
     requested = {part for name in only for part in paths.RATIOS.get(name, (name,))}

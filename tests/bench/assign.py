@@ -1,4 +1,4 @@
-"""Measures how fast many agents can take waiting visitors at once, with each conversation assigned to exactly one
+"""Measures how fast many agents can take waiting visitors at the same time. Each conversation must get exactly one
 agent."""
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ RETRY_SECONDS = 0.5
 
 
 def assign_rows(plan: Plan) -> list[Row]:
-    """Measure three ways to take visitors: the console's POST, the action alone, and POST with all agents' consoles
-    open."""
+    """Measure three ways to take visitors: by the console's POST, by the action without HTTP, and by POST while the
+    consoles of all agents are open."""
     about = f"{plan.agents} agents, {plan.waiting:,} waiting"
     by_post, failed = _by_post(plan, with_consoles=False)
     by_action = _by_action(plan)

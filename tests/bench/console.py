@@ -1,4 +1,4 @@
-"""Measures the console's first page, with a long queue and many conversations of the agent's own."""
+"""Measures the console's first page, with a long queue and an agent who has many conversations."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from chat.widget import tokens
 from tests.bench.texts import CHINESE, TEXTS
 
 MESSAGES_PER_CONVERSATION = 10
-# Words that are in no text of the archive, not even across two adjacent words.
+# Words that occur in no text of the archive, not even where one word ends and the next begins.
 ABSENT_WORDS = [
     *("麒麟", "饕餮", "貔貅", "琥珀", "琉璃", "蝙蝠", "蜻蜓", "橄榄", "葡萄", "玫瑰"),
     *("鹦鹉", "骆驼", "蟋蟀", "蜈蚣", "琵琶", "枇杷", "珊瑚", "翡翠", "茉莉", "咖啡"),
@@ -68,7 +68,7 @@ def _cookies(staff: Staff) -> dict[str, str]:
 
 
 def take_all() -> list[list[str]]:
-    """Let the agents take conversations in turn until the queue is empty.
+    """Let the agents take conversations, one agent after the other, until the queue is empty.
 
     Return the conversations of each agent, in the order of the agents' cookies.
     """
@@ -86,7 +86,7 @@ def create_conversations(*, waiting: int = 0, active: int = 0, agents: int = 1) 
     """Create conversations with one message each: `waiting` in the queue, and `active` shared among the first `agents`
     agents.
 
-    Return [visitor's token, conversation] of each, the waiting ones first.
+    Return a pair [visitor's token, conversation] for each conversation, the waiting ones first.
     """
     site = Site.objects.select_related("department").get()
     staff = list(Staff.objects.filter(role=Role.AGENT).order_by("pk")[:agents])
@@ -138,14 +138,16 @@ def create_conversations(*, waiting: int = 0, active: int = 0, agents: int = 1) 
 
 
 def _analyse() -> None:
-    """Collect statistics, as autovacuum would within a minute."""
+    """Collect the statistics of the tables, as PostgreSQL's autovacuum would within a minute."""
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
 
 def take_in_threads(*, threads: int, seconds: float) -> dict[str, float]:
-    """Let the agents take conversations in turn for `seconds`, or until the queue is empty. It calls the action,
-    without HTTP."""
+    """Let the agents take conversations on several threads for `seconds`, or until the queue is empty.
+
+    The threads call the action directly, without HTTP.
+    """
     agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
     # Each thread has its own connection, from a pool as small as a server's.
     connection.close()
@@ -189,8 +191,9 @@ def create_archive(*, messages: int) -> dict[str, list[str]]:
     """Create an archive of `messages` messages in closed conversations of ten, a quarter of them in the agents'
     department.
 
-    Return lists of words to search for, by kind: common, less common, rare, and words that occur nowhere. Half of each
-    text is ours. The other half is drawn from 4,000 two-character words by Zipf's law, as in natural language.
+    Return lists of words to search for, by kind: common, less common, rare, and words that occur nowhere. Each text
+    begins with one of the Chinese texts in tests/bench/texts.py. Words follow that are drawn from 4,000 two-character
+    words by Zipf's law, as in natural language.
     """
     rng = Random(3)
     characters = sorted({letter for text in CHINESE for letter in text if "\u4e00" <= letter <= "\u9fff"})

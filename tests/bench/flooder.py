@@ -1,6 +1,7 @@
 """The command `python -m tests.bench.flooder PORT KIND SOCKETS`: floods a server until standard input ends.
 
-It then prints the rate. It is a separate process, so that it takes no time from the load whose messages are measured.
+At the end, it prints the rate. The flooder is a separate process, so that it takes no processor time from the process
+that sends and measures messages.
 """
 
 from __future__ import annotations

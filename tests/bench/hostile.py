@@ -30,7 +30,7 @@ from tests.harness.http_client import Answer
 from tests.harness.servers.process import ROOT
 
 SAMPLE_SECONDS = 0.02
-# Memory that is not released after this time counts as kept.
+# Seconds after which memory that is not yet released counts as kept.
 SETTLE_SECONDS = 2.0
 BODY_BYTES = 300 * 1024 * 1024
 SIDE = 6300  # A square picture of 39.7 megapixels.
@@ -112,7 +112,7 @@ def _measured(running: Running, name: str, work: Coroutine[Any, Any, str], data:
 
 
 def _row_in_own_process(name: str) -> Row:
-    """Return a row that is measured in a separate process, which reads nothing else and reports its own memory."""
+    """Measure a row in a separate process, which does nothing else and reports its own memory. Return the row."""
     run = subprocess.run(
         [sys.executable, "-m", "tests.bench.hostile_text", name],
         cwd=ROOT, capture_output=True, text=True, check=True,

@@ -23,7 +23,7 @@ VECTORS = ROOT / "var" / "bench-vectors.sqlite3"
 def knowledge_rows(plan: Plan) -> list[Row]:
     described = list(generated_points(plan.points))
     queries = [text for text, _ in generated_queries(described, QUERIES, seed=2)]
-    # Keep the vectors like a server does, because computing them takes a minute.
+    # Keep the vectors in a file, as a server does, because computing them takes a minute.
     VECTORS.parent.mkdir(parents=True, exist_ok=True)
     set_vector_store(VECTORS)
     index = Index(

@@ -1,7 +1,8 @@
-"""The load of the benchmark: visitors who write, and agents whose consoles watch. Both behave like the real screens.
+"""The load generator of the benchmark: visitors who write, and agents whose consoles watch. The visitors and the
+consoles behave like the real screens.
 
 Times are seconds of one monotonic clock. A message's delay counts from the time at which it should have been sent, even
-if the load sent it later. A server that holds up the load therefore cannot hide its delay.
+if the load generator sent it later. A server that holds up the load generator therefore cannot hide its delay.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ CHROME = {
 
 @dataclass
 class Tally:
-    """The fate of each message, by its client_id: when it should have been sent, was accepted and was shown, and its
-    seq."""
+    """The fate of each message, by its client_id: its seq, and the times when it should have been sent, was accepted
+    and was shown."""
 
     intended: dict[str, float] = field(default_factory=dict)
     accepted: dict[str, float] = field(default_factory=dict)
@@ -56,8 +57,8 @@ class Tally:
     arrived: dict[str, float] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
     late: list[float] = field(default_factory=list)
-    # Repeats and gaps do not void a run, because real screens drop repeats and fetch gaps. The conditions of the run
-    # state their numbers.
+    # Repeats and gaps do not void a run, because real screens drop repeats and fetch gaps. The `conditions` of the row
+    # give the numbers of repeats and gaps.
     repeats: int = 0
     gaps: int = 0
 
@@ -180,12 +181,12 @@ class Visitor(Writer, VisitorClient):
         super().received(frame)
 
     def refused_by_server(self, frame: Frame) -> None:
-        """Count a refusal or a bye frame. Without a fault, the load gets none."""
+        """Count a refusal or a bye frame. The server sends neither to these clients unless something is wrong."""
         self.tally.refused[frame["code"]] += 1
         self.tally.intended.pop(frame.get("client_id", ""), None)
 
     def settle(self, client_id: str, seq: int, *, is_message: bool = False) -> None:
-        # Only the answer acknowledges a post. A message that has come back does not.
+        # For the benchmark, a post is acknowledged only by its answer, not by the message that comes back.
         if not is_message:
             super().settle(client_id, seq)
 
@@ -195,10 +196,10 @@ class Visitor(Writer, VisitorClient):
 
 
 class Console(AgentClient):
-    """The console of an agent, which watches all conversations of the agent. The first one is on the screen."""
+    """The console of an agent. It watches all conversations of the agent, and shows the first one on the screen."""
 
     handshake_headers = CHROME
-    # A console receives many frames about other conversations, so decode only the kinds that the load needs.
+    # A console receives many frames about other conversations, so decode only the kinds that the benchmark needs.
     decoded_kinds = (b"message", b"welcome", b"bye", b"refused")
 
     def __init__(
@@ -239,7 +240,7 @@ class Console(AgentClient):
         return self._sends_marks
 
     def send_read_mark(self, uuid: str) -> bool:
-        """Send a read mark for a conversation; return whether another one must follow.
+        """Send a read mark for a conversation. Return whether another read mark must follow.
 
         The messages that have arrived count as received at once. In the conversation on the screen, they count as read
         a moment later.
@@ -265,7 +266,7 @@ async def until(socket: ReconnectingSocket, is_true: Callable[[], bool]) -> None
 
 
 class RoomWriter(Writer):
-    """A visitor of the tutorial's chat. A message counts as accepted when it comes back from the room."""
+    """A visitor of the tutorial's chat. A message of the visitor counts as accepted when the room sends it back."""
 
     def __init__(self, url: str, tally: Tally, room: str) -> None:
         super().__init__(tally)
@@ -311,7 +312,7 @@ _rng = Random(3)
 class Window:
     """The measurements of one period.
 
-    `usage` has the resources that the servers used, and `own` the processor seconds of the load itself.
+    `usage` has the resources that the servers used, and `own` has the processor seconds of the load generator.
     """
 
     began: float
@@ -339,7 +340,7 @@ class Window:
         return self.own * 100 / self.seconds
 
     def check(self, plan: Plan) -> None:
-        """Raise Void if the load itself was too busy or late."""
+        """Raise Void if the load generator was too busy, or sent messages too late."""
         if self.own_percent > plan.max_own_percent:
             raise Void(f"the load itself used {self.own_percent:.0f} % of a core")
         if self.late_ms > plan.max_late_ms:
@@ -360,7 +361,7 @@ async def closed_loop(
     warm_up: float,
     seconds: float,
 ) -> Window:
-    """Let each writer post the next text as soon as the last one was accepted. The measurement begins after
+    """Let each writer post a text as soon as the writer's previous text was accepted. The measurement begins after
     `warm_up`."""
     is_over = False
 
@@ -386,10 +387,10 @@ async def open_loop(
     warm_up: float,
     seconds: float,
 ) -> Window:
-    """Send `rate` messages a second in total, from the writers in turn.
+    """Send `rate` messages a second in total. The writers take turns.
 
-    The times are drawn in advance like those of independent people (Poisson). A writer does not wait for the answer to
-    its previous message.
+    The times are drawn in advance, as if independent people wrote the messages (Poisson). A writer does not wait for
+    the answer to its previous message.
     """
     rng = Random(1)
     began = time.monotonic() + 0.05
@@ -445,7 +446,7 @@ async def _window(tally: Tally, usage: Callable[[], Usage], *, warm_up: float, s
 
 
 async def _measure_lag(lags: list[float]) -> None:
-    """Append the lag of the load's own event loop to `lags` every 10 ms."""
+    """Append the lag of the load generator's event loop to `lags` every 10 ms."""
     while True:
         due = time.monotonic() + 0.01
         await asyncio.sleep(0.01)
@@ -474,7 +475,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run the load to its end on uvloop, and close every socket."""
+    """Run the load generator to its end on uvloop, and close every socket."""
 
     async def run_and_close() -> T:
         try:
@@ -495,10 +496,10 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def prioritized() -> Iterator[None]:
-    """Give the load priority over the measured servers on the same machine, and pause garbage collection.
+    """Give the load generator priority over the measured servers on the same machine, and pause garbage collection.
 
-    The time that the load takes from the servers makes their figures worse, never better. Without permission, the
-    priority stays as it is.
+    The processor time that the load generator takes from the servers makes their figures worse, never better. Without
+    permission, the priority stays as it is.
     """
     former = os.getpriority(os.PRIO_PROCESS, 0)
     with suppress(PermissionError):

@@ -33,7 +33,7 @@ def closed_rows(
     sqlite: bool = False,
     application: str = servers.APPLICATION,
 ) -> list[Row]:
-    """Measure fifty visitors, each of whom posts the next message as soon as the last one was accepted."""
+    """Measure fifty visitors. Each of them posts a message as soon as the visitor's previous message was accepted."""
     with servers.lianxin(server, processes=processes, sqlite=sqlite, application=application) as running:
         window, tally, batch = _run(running, plan, name)
     where = "SQLite, one process" if sqlite else "PostgreSQL and Redis"
@@ -69,7 +69,7 @@ def tutorial_rows(plan: Plan, name: str, *, rate: float = 0.0) -> list[Row]:
 
 
 def ratio_rows(rows: Sequence[Row]) -> list[Row]:
-    """Return a row for each ratio of RATIOS of which both rows were measured."""
+    """Return the row of each ratio in RATIOS whose two rows were both measured."""
     values = {row.name: row.value for row in rows}
     return [
         Row(name, values[tutorial] / values[ours], "both on daphne, in one run, by the same load")
@@ -79,7 +79,8 @@ def ratio_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def latency_rows(plan: Plan) -> list[Row]:
-    """Measure the delay of messages, from the time at which they should have been sent to the agent's screen."""
+    """Measure the delay of messages: from the time at which a message should have been sent until the agent's screen
+    shows it."""
     with servers.lianxin() as running:
         window, tally, batch = _run(
             running,
@@ -118,7 +119,8 @@ def _run(
 ) -> tuple[Window, Tally, float]:
     """Run a load and check it.
 
-    Return the measurements, the fate of each message, and the number of messages per transaction.
+    Return the measurements, the tally with the fate of each message, and the average number of messages per
+    transaction.
     """
     tally = Tally()
     staff = running.create_staff(agents=agents)
@@ -153,7 +155,7 @@ async def connect(
     visitors: int = 0,
     marks: bool = False,
 ) -> list[Visitor]:
-    """Open `visitors` widgets and start `conversations` of them. Return the visitors in conversations.
+    """Open `visitors` widgets and start conversations in `conversations` of them. Return the visitors in conversations.
 
     The agents take the conversations in turn and watch them on their consoles.
     """
@@ -184,7 +186,8 @@ async def _tutorial(running: Running, tally: Tally, plan: Plan, name: str, rate:
 async def _drive(
     running: Running, writers: Sequence[Writer], tally: Tally, plan: Plan, name: str, rate: float
 ) -> Window:
-    """Let the writers post `rate` messages a second; without a rate, each posts as soon as the last one was accepted.
+    """Let the writers post `rate` messages a second; without a rate, each writer posts a message as soon as the
+    previous one was accepted.
 
     Return the measurements.
     """

@@ -14,7 +14,8 @@ class Plan:
 
     seconds: float = 12.0
     warm_up: float = 3.0
-    # With a slow load, the measurement and the warm-up last until at least these numbers of messages have been sent.
+    # If messages are sent slowly, the measurement and the warm-up last until at least these numbers of messages have
+    # been sent.
     least_messages: int = 240
     least_warm_up_messages: int = 50
     # For the latency rows: the number of connected visitors, and the number of those who write.
@@ -33,8 +34,8 @@ class Plan:
     queue_length: int = 10_000
     archive: int = 1_000_000
     points: int = 5000
-    # A run is void if the load used more of its core than this, or sent messages later than this (p99): it would have
-    # measured the load itself.
+    # A run is void if the load generator used more than this percentage of its core, or sent messages later than this
+    # (p99). Such a run would measure the load generator and not the server.
     max_own_percent: float = 80.0
     max_late_ms: float = 20.0
     profile: bool = False
@@ -44,7 +45,7 @@ class Plan:
         """Return a plan for a load of `rate` messages a second, which lasts long enough for the least number of
         messages.
 
-        It lasts at least as long as this plan.
+        The new plan lasts at least as long as this one.
         """
         return replace(
             self,

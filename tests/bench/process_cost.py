@@ -99,7 +99,7 @@ def thread_usages(name: str, pid: int) -> Iterator[tuple[Thread, int, int]]:
 
 
 def _title(pid: int) -> str:
-    """Return the command line of a process. All sessions of PostgreSQL get the same title."""
+    """Return a title for a process: its command line. All sessions of PostgreSQL get the same title."""
     title = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
     return "postgres: sessions" if title.startswith("postgres:") and "(" in title else title
 

@@ -107,7 +107,8 @@ def summary_of(folded: str) -> str:
 
 
 def _function(frame: str) -> str:
-    """Return `name (file)` without its line number, with the file relative to its package."""
+    """Return the function of a frame as `name (file)`. The file is relative to its package, and its line number is left
+    out."""
     name, _, location = frame.partition(" (")
     file = location.rstrip(")").rpartition(":")[0] or location.rstrip(")")
     return f"{name} ({file.rpartition('site-packages/')[2]})" if location else name

@@ -13,7 +13,8 @@ FILE = ROOT / "var" / "bench.json"
 
 
 class Void(Exception):
-    """The run does not count, because a message was lost, doubled or out of order, or the load was late."""
+    """The run does not count, because a message was lost, doubled or out of order, or because the load generator was
+    too late."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Budget:
 
 
 # The names of all rows, in the order of the table. The limits are budgets of the design, except for two rows that the
-# design does not name: assignments_per_second and knowledge_import_seconds. Rows without limits explain the others.
+# design does not name: assignments_per_second and knowledge_import_seconds. Rows without limits help to explain the
+# other rows.
 BUDGETS = {
     "cpu_ms_per_message_daphne": Budget("ms", 0.45, 0.27),
     "cpu_ms_per_message_uvicorn": Budget("ms", 0.45, 0.27),

@@ -26,8 +26,8 @@ WordsByKind = dict[str, list[str]]
 
 
 def search_rows(plan: Plan) -> list[Row]:
-    """Search for every word twice: as a supervisor, who may see all messages, and as an agent, who may see a
-    quarter."""
+    """Search for every word twice: as a supervisor, who may see all messages, and as an agent, who may see a quarter of
+    them."""
     with _archive(plan) as (running, staff, words), load.prioritized():
         answers_by_kind = load.run(_search_all(running, staff, words))
     times = {kind: sorted(ms for ms, _ in answers) for kind, answers in answers_by_kind.items()}
@@ -75,7 +75,8 @@ async def _search(client: HttpClient, word: str) -> tuple[float, bool]:
 
 @contextmanager
 def _archive(plan: Plan) -> Iterator[tuple[Running, StaffSessions, WordsByKind]]:
-    """Start Lianxin with the archive of messages. The archive is loaded first, unless one of the same kind exists."""
+    """Start Lianxin with the archive of messages. The archive is loaded first, unless one with the same `_kind`
+    exists."""
     folder = FOLDER.with_name(f"{FOLDER.name}-{plan.archive}")
     about = folder / "about.json"
     if not about.exists() or json.loads(about.read_text())["kind"] != _kind():

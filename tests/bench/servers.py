@@ -1,7 +1,7 @@
 """The measured servers, started as a bank starts them.
 
-Only one setting differs from the defaults and from the settings that every bank must make: the rate limit of one
-visitor, because fifty visitors have to produce all the load.
+They have the default settings, and the settings that every bank must make. The only other setting is a higher rate
+limit of each visitor, because fifty visitors have to produce all the load.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Running:
     apps: list[AppServer]
     servers: list[Server]
     database: str
-    # An open session for reading the statistics, so that reading them costs no new session. None for SQLite.
+    # An open database session for reading the statistics, because a new session for each reading would be measured,
+    # too. None for SQLite.
     statistics: psycopg.Connection | None
     is_ours: bool = True
 
@@ -137,8 +138,8 @@ class Running:
 def _prepared() -> Path:
     """Return a folder with everything that a start needs, made once per run.
 
-    It has a PostgreSQL with an empty Lianxin database, and the state folder of a stand-alone server with its SQLite
-    database and the collected static files.
+    The folder has the data of a PostgreSQL with an empty Lianxin database. It also has the state folder of a
+    stand-alone server, with an SQLite database and the collected static files.
     """
     folder = Path(tempfile.mkdtemp(prefix="lianxin-bench-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -169,9 +170,10 @@ def lianxin(
     database: str = "",
     postgres: PrivatePostgres | None = None,
 ) -> Iterator[Running]:
-    """Start Lianxin with Redis and a PostgreSQL that writes to the disk, or with SQLite and without both.
+    """Start Lianxin with Redis and a PostgreSQL that writes to the disk, or with SQLite and neither of them.
 
-    If a PostgreSQL with a prepared database is already running, `postgres` and `database` name the two.
+    If a PostgreSQL with a prepared database is already running, pass the server as `postgres` and the database's URL as
+    `database`.
     """
     with ExitStack() as stack:
         state = stack.enter_context(_copy_of("state"))

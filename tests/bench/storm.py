@@ -53,7 +53,8 @@ class ReconnectingWidget(Visitor):
     def refused_by_server(self, frame: Frame) -> None:
         """Count final refusals.
 
-        A post that was refused for a while is sent again. After a bye frame, the widget waits before it reconnects.
+        A temporary refusal of a post is not counted, because the post is sent again. A bye frame only counts as a
+        rejection, because the widget then waits and reconnects.
         """
         if frame["kind"] == "bye":
             self.rejections += 1
@@ -67,10 +68,10 @@ class ReconnectingWidget(Visitor):
 async def storm(
     running: Running, widgets: Sequence[ReconnectingWidget], staff: StaffSessions, tally: Tally
 ) -> Row:
-    """Cut all widgets at once, wait until all of them are back, and return the row of reconnects per second.
+    """Cut all widgets at once, wait until all of them have reconnected, and return the row of reconnects per second.
 
-    Meanwhile agents answer some of them, and some visitors write as soon as they are back. Raises Void if a message is
-    missing at the end.
+    Meanwhile agents answer some of the visitors, and some visitors write as soon as they have reconnected. Raises Void
+    if a message is missing at the end.
     """
     rng = random.Random(2)
     began, cpu = time.monotonic(), running.cpu_seconds()
@@ -80,8 +81,7 @@ async def storm(
     agents = len(staff.agents)
     clients = [http_client(running.app.url, cookies) for cookies in staff.agents]
     failed: Counter[int] = Counter()
-    # Conversation n belongs to agent n modulo the number of agents; each agent sends one answer after the
-    # other.
+    # Conversation n belongs to agent n modulo the number of agents. Each agent sends its answers one after the other.
     shares = [[number for number in answered if number % agents == agent] for agent in range(agents)]
     writing = [
         asyncio.create_task(_send_answers(client, [widgets[number] for number in share], failed))
@@ -142,7 +142,7 @@ async def _send_answers(
 
 
 async def _wait_until_shown(answers: dict[str, ReconnectingWidget], tally: Tally) -> int:
-    """Wait at most half a minute for the answers and the posts.
+    """Wait at most half a minute until all answers are shown and all posts are accepted.
 
     Return the number of answers that are not shown plus the number of posts that are not accepted.
     """

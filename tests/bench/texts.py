@@ -1,7 +1,7 @@
 """The texts of the visitors: two thirds Chinese, with the lengths of real messages of a bank's customers.
 
-The lengths in characters are p50 13, p90 19 to 27 and p99 42 for Chinese questions, and p50 12, p90 43 and p99 86 for
-English turns. tests/bench/test_bench.py checks this.
+The lengths in characters have these percentiles. Chinese questions: p50 13, p90 19 to 27, p99 42. English messages: p50
+12, p90 43, p99 86. tests/bench/test_bench.py checks this.
 """
 
 CHINESE = [

@@ -1,4 +1,4 @@
-"""Measures the size of the widget by real responses of the server, as they are transferred."""
+"""Measures the size of the widget: the bytes that the server really transfers, which may be compressed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def _fetch(url: str) -> tuple[dict[str, int], dict[str, int]]:
 
 async def _body(client: HttpClient, path: str) -> bytes:
     answer = await client.get(path)
-    # Django does not compress below 200 bytes.
+    # Django does not compress responses below 200 bytes.
     is_as_sent = answer.headers.get("content-encoding") == "gzip" or len(answer.body) < 200
     if answer.status != 200 or not is_as_sent:
         raise Void(f"{path} was answered with {answer.status}, {answer.headers}")

@@ -515,8 +515,8 @@ def test_staff_who_prepared_an_exam_in_a_former_role_may_not_sit_it(cast: Cast, 
         setter.departments.add(cast.cards)
         with before_promotion(setter), pytest.raises(SetterMayNotSit):
             exams.begin_paper(by=setter, exam=exam.pk)
-    # In another exam, they get no question that they ever wrote or judged themselves, even if somebody else changed it
-    # last.
+    # In another exam, An gets no question that An has ever written, accepted or declined, even if somebody else has
+    # changed it since then.
     questions.return_to_proposed(by=cast.an, question=asked[0].pk)
     questions.accept_question(by=cast.an, question=asked[0].pk)
     cast.an.departments.add(cast.cards)
@@ -553,8 +553,8 @@ def test_the_tab_that_has_seen_the_newest_answer_wins_whatever_the_clocks(cast: 
     assert save([1], "first", 2, 0) == ([1], 2, False)
     # Send a delayed request, which the page sent before its latest answer.
     assert save([0], "first", 1, 0) == ([1], 2, True)
-    # Send answers of two other tabs: one slept and has not seen the stored answer, and one has. The large steps imitate
-    # a clock that is fast.
+    # Send answers of two other tabs. The first tab slept and has not seen the stored answer; the second has. The large
+    # steps imitate a clock that is fast.
     assert save([3], "second", 9_999_999_999_999, 0) == ([1], 2, True)
     assert save([3], "second", 1, 2) == ([3], 3, False)
     # The same answer from another tab is no conflict.

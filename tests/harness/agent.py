@@ -46,7 +46,8 @@ class AgentClient:
         timing: Timing = QUICK,
     ) -> None:
         self.threads: dict[str, Thread] = {}
-        # The rows that this console received, by conversation, and the ids of the conversations on its lists.
+        # `rows` has the rows that this console received, by conversation; `listed` has the ids of the conversations on
+        # its lists.
         self.rows: dict[str, Frame] = {}
         self.listed: set[str] = set()
         self.is_welcomed = False
@@ -107,7 +108,7 @@ class AgentClient:
         """Called with a description when the server has violated the protocol."""
 
     def answered(self, path: str, answer: Answer) -> None:
-        """Called when a POST was answered, or has got no answer."""
+        """Called after each POST, whether it was answered or not."""
 
     def message_sent(self, uuid: str, client_id: str, body: str) -> None:
         """Called when a message is about to be sent, for the first time or again."""
@@ -145,7 +146,7 @@ class AgentClient:
             self._watch_all()
             self.lists_changed()
         elif kind == "refused":
-            # The refusal does not name the frame that it refuses, so watch every open conversation again.
+            # A refusal does not name the frame that was refused, so watch every open conversation again.
             if retry := frame.get("retry_after_ms"):
                 asyncio.get_running_loop().call_later(retry / 1000, self._watch_all)
         elif kind == "pong":
@@ -220,7 +221,7 @@ class AgentClient:
     # -- requests --------------------------------------------------------------------------------------------
 
     async def post(self, path: str, form: Mapping[str, str] | None = None, *, document: Any = None) -> Answer:
-        """POST to this path below /console/ once."""
+        """Send one POST request to this path below /console/."""
         answer = await self.http.post(f"/console/{path}", form, document=document)
         self.answered(path, answer)
         if answer.status in (401, 403):
@@ -235,7 +236,8 @@ class AgentClient:
         document: Any = None,
         before_each: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """POST until there is a definite answer. If this console is shut out meanwhile, the status is UNKNOWN."""
+        """Repeat a POST request until there is a definite answer. If this console is shut out meanwhile, the answer's
+        status is UNKNOWN."""
         answer = Answer(UNKNOWN, {}, b"", 0)
         while not self.is_shut_out:
             before_each()

@@ -1,4 +1,5 @@
-"""Approval of pending requests in tests, by the same steps as on the pages: with the digest of the pending content."""
+"""Approval of pending requests in tests, by the same steps as on the pages, which send the digest of the pending
+content."""
 
 from __future__ import annotations
 
@@ -20,13 +21,13 @@ def approve_version(*, by: Staff, version: int) -> None:
 
 
 def pending(kind: str = "") -> list[ApprovalRequest]:
-    """Return all pending requests in order, of one kind or of all."""
+    """Return all pending requests in order; only those of `kind`, if given."""
     waiting = ApprovalRequest.objects.filter(state="pending").order_by("pk")
     return list(waiting.filter(kind=kind) if kind else waiting)
 
 
 def approve_pending(*, by: Staff, kind: str = "") -> int:
-    """Approve every pending request, or those of one kind; return their number."""
+    """Approve all pending requests, or only those of `kind`, if given. Return their number."""
     waiting = pending(kind)
     for request in waiting:
         actions.approve(by=by, uuid=request.uuid, digest=request.digest)

@@ -19,7 +19,7 @@ from tests.harness.raw_sockets import CLOSE, PONG, TEXT, frame, handshake
 
 CLOSE_SECONDS = 1.0
 
-# All open connections, so that none is left when a load is over.
+# All open connections, so that a load can close them at its end.
 open_connections: set[Connection] = set()
 
 

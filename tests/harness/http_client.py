@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-# The status of a request without a complete response: the client does not know the result.
+# The status of a request whose response did not arrive completely, so that the client does not know the result.
 UNKNOWN = 0
 CSRF = "c" * 32
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
@@ -25,7 +25,7 @@ T = TypeVar("T")
 def run_on_thread(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on a separate thread.
 
-    For blocking tests whose own thread already runs an event loop, namely Playwright's.
+    For blocking tests in whose thread an event loop already runs, namely Playwright's.
     """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
@@ -37,7 +37,7 @@ class SignInFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP response. `body` is in the form sent, which may be compressed.
+    """An HTTP response. `body` has the bytes as received, which may be compressed.
 
     `ms` is the time in milliseconds from the first byte sent to the last byte received.
     """
@@ -63,7 +63,7 @@ class Answer:
 
 
 class HttpClient:
-    """An HTTP client of one server, signed in by its cookies or by `sign_in`.
+    """An HTTP client of one server. It is signed in by the given cookies, or by `sign_in`.
 
     It opens a connection for each request, or one for all requests if `keeps_open` is set. `headers` are sent with each
     request.
@@ -120,7 +120,7 @@ class HttpClient:
         content_type: str = JSON,
         **headers: str,
     ) -> Answer:
-        """POST a form, a JSON document, or `body` as it is."""
+        """Send a POST request with a form, a JSON document, or `body` unchanged."""
         if body is None:
             is_form = document is None
             body = (

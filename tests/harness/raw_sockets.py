@@ -1,4 +1,4 @@
-"""A WebSocket client that can also send invalid input. It makes a handshake and frames as bytes."""
+"""A WebSocket client that can also send invalid input: handshakes and frames are built as bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rate limit with which a screen sends its read marks."""
+"""The rate limit of the read marks that a screen sends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MARK_SECONDS = 0.4
 
 
 class ReadMarkLimiter:
-    """Calls `send` at most once per MARK_SECONDS. Changes during a pause are sent together after it.
+    """Calls `send` at most once per MARK_SECONDS. One read mark after the pause covers all changes made during it.
 
     `send` returns whether another read mark must follow.
     """

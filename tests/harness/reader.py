@@ -1,4 +1,5 @@
-"""A supervisor who opens every conversation on a new console, to show the stored messages as staff see them."""
+"""A supervisor who opens every conversation on a new console, so that a test sees the stored messages as staff see
+them."""
 
 from __future__ import annotations
 

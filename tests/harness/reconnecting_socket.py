@@ -49,7 +49,7 @@ class Timing:
 
 # The intervals of static/chat/socket.js.
 SCREENS = Timing(heartbeat_seconds=25.0, answer_seconds=10.0, base_seconds=0.5, max_pause_seconds=30.0)
-# Has shorter pauses, for a load whose reconnections need not be spread.
+# Shorter pauses, for a load whose reconnections need not be spread over time.
 QUICK = Timing(heartbeat_seconds=25.0, answer_seconds=10.0, base_seconds=0.2, max_pause_seconds=2.0)
 
 
@@ -82,7 +82,7 @@ class ReconnectingSocket:
         self._connection: Connection | None = None
         self._asked_at = self._received_at = 0.0
         self._bye_seconds: float | None = None
-        # Attempts since the last welcome.
+        # The number of attempts to connect since the last welcome.
         self._failures = 0
         self._is_closing = False
         self._changed = asyncio.Event()
@@ -109,7 +109,7 @@ class ReconnectingSocket:
                 await asyncio.sleep(self._pause_seconds())
 
     async def connect(self) -> Connection:
-        """Connect once and send hello. Raises OSError, TimeoutError."""
+        """Connect once and send hello. Raises OSError or TimeoutError."""
         self.attempts += 1
         self._failures += 1
         self._bye_seconds = None

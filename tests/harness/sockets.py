@@ -6,7 +6,7 @@
         widget.post("你好")
         widget.wait_for("message")
 
-They use a library that checks every byte of the server's handshakes and frames. `tests.harness.visitor` and
+The clients use a library that checks every byte of the server's handshakes and frames. `tests.harness.visitor` and
 `tests.harness.agent` have clients of which many can run in one event loop.
 """
 

@@ -39,13 +39,14 @@ class VisitorClient:
 
     Subclasses decide when to act. They also override methods such as `shown`, which are called when something happens.
 
-    At most `burst` posts are sent before the first of them is answered. The widget sends only one; tests of the
-    protocol's order of posts use more.
+    At most `burst` posts are sent before the first of them is answered. The real widget waits for each answer (a burst
+    of 1); tests of the order of posts use more.
     """
 
     # Additional headers of the handshake.
     handshake_headers: Mapping[str, str] = {}
-    # Whether read marks are sent, and the longest time to wait before a refused frame is sent again.
+    # `sends_marks`: whether read marks are sent. `max_retry_seconds`: the longest wait before a refused frame is sent
+    # again.
     sends_marks = True
     max_retry_seconds = float("inf")
     # The codes of refusals that are no errors, for frames other than posts.
@@ -225,7 +226,7 @@ class VisitorClient:
             self._fetch()
 
     def settle(self, client_id: str, seq: int, *, is_message: bool = False) -> None:
-        """Record that a post is stored, because it was accepted or has come back as a message."""
+        """Record that a post is stored: it was accepted, or it has come back as a message (`is_message`)."""
         post = self.outbox.pop(client_id, None)
         if post is not None:
             self.accepted[client_id] = seq

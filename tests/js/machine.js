@@ -370,7 +370,7 @@ function reset(seed) {
   [out, errors, storageEvents, count, chance] = [[], [], [], 0, seed + 1];
 }
 
-/** Advances the clock and fires all timers that are due; after a sleep, these are many at once. @param {number} until */
+/** Advances the clock and fires all timers that are due; after a sleep, many are due at once. @param {number} until */
 async function advance(until) {
   now = until;
   for (;;) {

@@ -54,7 +54,7 @@ function startConversation() {
   socket().welcomes({ token: "t2", state: state() });
 }
 
-/** Sends the first message back as stored, like the server. */
+/** Plays the server: sends the first message back as a stored message. */
 function storeFirstMessage() {
   socket().answers({ kind: "message", conversation: "c1", message: message(1, { role: "visitor", client_id: socket().of("post")[0].client_id }) });
 }

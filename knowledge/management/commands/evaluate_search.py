@@ -28,7 +28,7 @@ class Figures:
     """The measurements of one run.
 
     `shown` is the share of answerable queries whose first result is confident enough for the widget. `strange_shown` is
-    the same share of queries that no point answers, or None if there are no such queries.
+    the same share for the queries that no point answers, or None if there are no such queries.
     """
 
     hit_at_1: float

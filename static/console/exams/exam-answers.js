@@ -12,9 +12,9 @@
  * An answer of a paper that is being sent.
  *
  * @typedef {object} ExamAnswer
- * @property {number} place position of the question, from 1
+ * @property {number} place position of the question in the paper, from 1
  * @property {Given} given
- * @property {string} page the load of the page
+ * @property {string} page identifies this load of the page
  * @property {number} step the number of the answer in that load
  * @property {number} seen the revision that this answer follows
  */
@@ -34,7 +34,11 @@ export class ExamAnswers {
   #page;
   /** @type {Map<number, ExamAnswer>} */
   #pending = new Map();
-  /** By place, the newest revision of the question's answer that this page has seen. @type {Map<number, number>} */
+  /**
+   * The newest revision of each question's answer that this page has seen, by the question's place.
+   *
+   * @type {Map<number, number>}
+   */
   #revisions = new Map();
   #isSending = false;
   #isLeaving = false;

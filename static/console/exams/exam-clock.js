@@ -1,6 +1,7 @@
 /**
- * Counts down the time left for an exam paper. The time left comes from the server; between its answers, the monotonic
- * `performance.now()` counts. When the time seems to be over, the page asks the server before it hands in the paper.
+ * Counts down the time left for an exam paper. The time left comes from the server; between the server's answers, it is
+ * counted down by the monotonic `performance.now()`. When the time seems to be over, the page asks the server before it
+ * hands in the paper.
  */
 
 const RESYNC_MS = 3_000;
@@ -17,7 +18,8 @@ export class ExamClock {
   /**
    * @param {number} left milliseconds left when the page was rendered
    * @param {{ask: () => Promise<{left_ms: number, is_over: boolean} | null>, onOver: () => void, now?: () => number}} options
-   *   `ask`: fetches the server's time, null without an answer; `onOver`: called once, when the server says it is over
+   *   `ask`: fetches the server's time, null without an answer; `onOver`: called once, when the server says that the
+   *   time is over
    */
   constructor(left, { ask, onOver, now = () => performance.now() }) {
     this.#ask = ask;

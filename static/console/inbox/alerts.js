@@ -32,7 +32,8 @@ export class Alerts {
     this.#waiting = waiting(store.state).length;
     store.subscribe(() => this.#update());
     setInterval(() => this.#update(), 1000);
-    // The lock is held as long as this tab is open. Then the next tab gets it. Without the Locks API, every tab alerts.
+    // This tab holds the lock until it is closed; then the next tab gets the lock. Without the Locks API, every tab
+    // alerts.
     if (!navigator.locks) this.#isLeader = true;
     else void navigator.locks.request("lianxin-alerts", () => this.#lead());
   }

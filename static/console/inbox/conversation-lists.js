@@ -40,7 +40,8 @@ export class ConversationLists {
     const focused = links.find((link) => link === document.activeElement);
     this.#draw();
     if (!focused || document.activeElement === focused) return;
-    // Moving a row drops its focus: restore it. If the row is gone, focus the row now at its index.
+    // Moving a row removes the focus from it, so restore the focus. If the focused row is gone, focus the row that has
+    // taken its position.
     const rest = this.#links();
     const next = focused.isConnected ? focused : rest[Math.min(links.indexOf(focused), rest.length - 1)];
     (next ?? find(document, ".lists-body")).focus({ preventScroll: true });
@@ -160,7 +161,11 @@ export class ConversationLists {
   }
 }
 
-/** Returns for how many seconds the visitor has been waiting, null if they are not. @param {Row} row */
+/**
+ * Returns for how many seconds the visitor has been waiting, or null if the visitor is not waiting.
+ *
+ * @param {Row} row
+ */
 export function secondsWaiting(row) {
   const since = row.status === "waiting" ? row.waiting_since : row.status === "active" ? row.unanswered_since : null;
   return since ? Math.max(0, Math.floor((serverNow() - Date.parse(since)) / 1000)) : null;

@@ -66,7 +66,12 @@ export class CurrentConversation {
     this.#store.choose("");
   }
 
-  /** Leaves a finished conversation, and opens the own conversation that has waited longest, if any. @param {string} id */
+  /**
+   * Leaves a finished conversation, and opens the agent's conversation whose visitor has waited longest, if there is
+   * one.
+   *
+   * @param {string} id
+   */
   leave(id) {
     const rest = mine(this.#store.state).filter((row) => row.id !== id && row.status === "active");
     const next = longestWaiting(rest) ?? rest[0];
@@ -74,7 +79,7 @@ export class CurrentConversation {
     else this.choose("");
   }
 
-  /** Opens the own conversation whose visitor has waited longest for an answer. */
+  /** Opens the agent's conversation whose visitor has waited longest for an answer. */
   showLongestWaiting() {
     const row = longestWaiting(mine(this.#store.state));
     if (row) void this.show(row.id);

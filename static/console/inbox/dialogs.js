@@ -11,7 +11,7 @@ export class Dialogs {
   #dialog = /** @type {HTMLDialogElement} */ (byId("dialog"));
   #strings;
   #drafts = new DialogDrafts(document.body.dataset.staff ?? "");
-  /** Name of the open form's draft, from the form and its conversation; "" for none. */
+  /** Name under which the open form's draft is kept, made from the form and its conversation; "" for none. */
   #draftName = "";
   /** Whether the mouse was pressed on the backdrop. */
   #pressBeganOutside = false;
@@ -63,7 +63,11 @@ export class Dialogs {
     /** @type {HTMLElement | null} */ (body.querySelector("select, textarea"))?.focus();
   }
 
-  /** Tells whether the event is on the backdrop; the dialog's own padding is not. @param {MouseEvent} event */
+  /**
+   * Tells whether the event is on the backdrop. The dialog's own padding does not count as the backdrop.
+   *
+   * @param {MouseEvent} event
+   */
   #isOutside({ target, clientX, clientY }) {
     if (target !== this.#dialog) return false;
     const { left, right, top, bottom } = this.#dialog.getBoundingClientRect();

@@ -77,7 +77,11 @@ export class LiveConnection {
     this.#socket.send({ kind: "fetch", conversation: id, after, limit: first - 1 - after });
   }
 
-  /** Loads row, notes and placeholder values, and the messages if the conversation is closed. @param {string} id */
+  /**
+   * Loads the row, notes and placeholder values of a conversation, and, if it is closed, its messages.
+   *
+   * @param {string} id
+   */
   async load(id) {
     /** @type {ConsoleAnswer<OpenedThread>} */
     const answer = await get(`conversations/${id}/thread`);
@@ -132,7 +136,9 @@ export class LiveConnection {
     }
   }
 
-  /** Watches own and open conversations, fetches missing messages, and sends read marks. */
+  /**
+   * Watches the agent's own conversations and the one on the screen, fetches missing messages, and sends read marks.
+   */
   #synchronize() {
     if (!this.#isOpen) return;
     const { state, current } = this.#store;
@@ -186,7 +192,7 @@ export class LiveConnection {
     if (this.#sentReadMarks.get(row.id) === readMark || !this.#watched.has(row.id) || this.#recentlyMarked.has(row.id)) return;
     if (!this.#socket.send({ kind: "seen", conversation: row.id, received, read })) return;
     this.#sentReadMarks.set(row.id, readMark);
-    // A burst of messages must not cause a flood of frames: wait before the next one.
+    // A burst of messages must not cause a flood of frames: wait before the next read mark.
     this.#recentlyMarked.add(row.id);
     setTimeout(() => {
       this.#recentlyMarked.delete(row.id);
@@ -195,8 +201,8 @@ export class LiveConnection {
   }
 
   /**
-   * Requests the lists again if some waiting visitors are not listed. There must be room for them in the list, or their
-   * number must be uncertain.
+   * Requests the lists again if some waiting visitors are not listed, and either the list has room for more or the
+   * number of unlisted visitors is uncertain.
    */
   #refillQueue() {
     const { state } = this.#store;

@@ -69,7 +69,11 @@ export class Outboxes {
     for (const id of this.#outboxes.keys()) void this.#flush(id);
   }
 
-  /** Accepts messages that came back over the socket, in case the answer to their POST was lost. @param {ConsoleState} state */
+  /**
+   * Counts messages that came back over the socket as accepted, in case the answer to their POST was lost.
+   *
+   * @param {ConsoleState} state
+   */
   settle(state) {
     for (const [id, outbox] of this.#outboxes) {
       if (!outbox.entries.length || !state.threads[id]) continue;

@@ -18,7 +18,7 @@ export class ChoicesEditor {
     };
   }
 
-  /** The unchanged content of the fields, for the draft. */
+  /** The content of the fields exactly as typed, to be kept in the draft. */
   get draft() {
     return this.#editor.hidden ? [] : this.#inputs.map((input) => input.value);
   }
@@ -28,7 +28,7 @@ export class ChoicesEditor {
     return this.draft.map((text) => text.replace(/\s+/g, " ").trim()).filter(Boolean);
   }
 
-  /** Whether there are too few buttons, too long texts or duplicates. */
+  /** Whether the buttons cannot be sent: there are too few, a text is too long, or two texts are equal. */
   get areInvalid() {
     const { choices } = this;
     if (!choices.length) return false;

@@ -1,4 +1,4 @@
-/** Holds the state and notifies its subscribers, once for several changes. */
+/** Holds the state and notifies its subscribers. Several changes in quick succession cause one notification. */
 
 import { apply, initialState, open } from "./state.js";
 

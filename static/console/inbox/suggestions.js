@@ -82,11 +82,13 @@ export class Suggestions {
     const focused = this.#panel.contains(document.activeElement) ? document.activeElement : null;
     if (isNarrow) byId("composer").before(this.#panel);
     else byId("card").prepend(this.#panel);
-    // Moving an element drops its focus.
+    // Moving an element removes the focus from it.
     if (focused instanceof HTMLElement) focused.focus();
   }
 
-  /** Requests suggestions again after another conversation, question or edition of the published knowledge. */
+  /**
+   * Requests suggestions again if the conversation, the question or the edition of the published knowledge has changed.
+   */
   #refresh() {
     const { row, thread, current, state } = this.#store;
     this.#panel.hidden = !current || !mayAnswer(state, row);

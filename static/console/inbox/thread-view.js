@@ -23,8 +23,9 @@ export class ThreadView {
   #live;
   #messageList;
   #isAtEnd = true;
-  /** The conversation drawn last, and whether its messages were loaded then. */
+  /** The id of the conversation drawn last, "" for none. */
   #drawnConversation = "";
+  /** Whether the messages of that conversation were loaded when it was drawn. */
   #wasLoaded = false;
   #scroller = byId("log");
 

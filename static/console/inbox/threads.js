@@ -4,7 +4,7 @@
 /** @import { ConsoleThread } from "./types.d.ts" */
 
 const FIRST_PAGE = 60;
-/** Number of messages shown before one that was searched for. */
+/** Number of messages shown before a message that was found by a search. */
 const CONTEXT = 20;
 
 /** Returns the seq after which the first page begins. @param {number} last @param {number} wanted a seq that must be on the page */

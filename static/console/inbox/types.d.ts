@@ -8,7 +8,7 @@ export interface ConsoleThread {
   notes: NoteFrame[];
   /** The first page begins after this seq. */
   after: number;
-  /** In order and without gaps; the first one may have a seq above 1. */
+  /** In order and without gaps. The first of these messages may have a seq above 1. */
   messages: MessageData[];
   /** Messages that arrived ahead of missing ones. */
   ahead: MessageData[];

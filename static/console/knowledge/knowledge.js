@@ -1,4 +1,4 @@
-/** Script of the knowledge pages. Shows answers with links for their URLs, as the widget does. */
+/** Script of the knowledge pages. Shows the URLs in answers as links, as the widget does. */
 
 import { linkedText } from "../../chat/links.js";
 import { storage } from "../inbox/drafts.js";

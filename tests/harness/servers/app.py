@@ -21,7 +21,7 @@ SLOW = "TESTS_SLOW"
 class AppServer(Server):
     """Lianxin started as a bank starts it: `migrate`, `collectstatic`, then Daphne or uvicorn.
 
-    `env` holds every LIANXIN_ variable; none is inherited from the test run, so a test states what it needs. Only
+    `env` must hold every LIANXIN_ variable that the test needs, because none is inherited from the test run. Only
     LIANXIN_STATE_DIR has a default, a folder that is removed with the server. `prepare=False` skips `migrate` and
     `collectstatic`, for a second process that shares the database and files of the first one. `application` names an
     ASGI application other than production's, for tests that cause errors on purpose.

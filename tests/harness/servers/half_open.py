@@ -12,10 +12,10 @@ from tests.harness.servers.process import HOST
 
 
 class HalfOpenProxy:
-    """Forwards data in both directions. After `swallow`, WebSockets stay open, but nothing arrives over them any more.
+    """Forwards data in both directions. After `swallow`, the present WebSockets stay open, but nothing arrives over
+    them.
 
-    WebSockets that are opened afterwards work. HTTP requests always work, because browsers detect their failure
-    themselves.
+    WebSockets that are opened later work. HTTP requests always work, because browsers detect their failure themselves.
 
         with HalfOpenProxy(server.port) as proxy:
             page.goto(proxy.url)

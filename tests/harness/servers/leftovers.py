@@ -9,7 +9,8 @@ from config.asgi import application as production
 
 gc.disable()
 
-# Our classes, and classes of Daphne, Twisted and uvicorn. Each open socket has one object of each class of its server.
+# Our classes, and classes of Daphne, Twisted and uvicorn. For each open socket, there is one object of each class that
+# its server uses.
 SOCKET_CLASSES = {
     *("VisitorConsumer", "DaphneTransport", "UvicornTransport"),
     *("WebSocketProtocol", "HTTPChannel", "WebRequest"),

@@ -62,7 +62,8 @@ class PrivatePostgres(Server):
         return create_database(self.url, name)
 
     def owner(self) -> pwd.struct_passwd | None:
-        """Return the account that runs PostgreSQL: `postgres` or `nobody` if we are root, otherwise None for our own.
+        """Return the account that runs PostgreSQL: `postgres` or `nobody` if the tests run as root, otherwise None,
+        which stands for the present account.
 
         PostgreSQL refuses to run as root.
         """
@@ -98,8 +99,7 @@ class PrivatePostgres(Server):
             try:
                 return super().start()
             except ServerFailed:
-                # After a kill, the old server's children hold its shared memory until they have noticed and
-                # exited.
+                # After a kill, the old server's children hold its shared memory until they notice the kill and exit.
                 is_held = "pre-existing shared memory block" in self.log[-2000:]
                 if not is_held or self.is_running or time.monotonic() > deadline:
                     raise
@@ -148,10 +148,10 @@ def create_database(url: str, name: str = "") -> str:
 
 
 def emptying(tables: Iterable[str]) -> bytes:
-    """Return statements that empty these tables in one transaction, without a look at tables that refer to them.
+    """Return statements that empty these tables in one transaction, whether or not other tables refer to their rows.
 
-    They wait for open transactions that write, but not for readers. TRUNCATE waits for both, and makes new files for
-    every table, which takes fifty times as long as deleting the rows of a test.
+    The statements wait for open transactions that write, but not for those that only read. TRUNCATE waits for both
+    kinds. It also makes new files for every table, which takes fifty times as long as deleting the rows of a test.
     """
     names = [f'"{table}"' for table in tables]
     return "; ".join(

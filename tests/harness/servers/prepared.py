@@ -1,4 +1,4 @@
-"""The results of `migrate` and `collectstatic`, made once in a run of the tests and copied for each further server."""
+"""The results of `migrate` and `collectstatic`, which a test run makes once and copies for each further server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SQLITE = "lianxin.sqlite3"
 # The environment variable with the folder that all servers of a run share. Without it, each server is prepared
 # separately.
 PREPARED_DIR = "TESTS_PREPARED_DIR"
-# pg_dump begins lines with this if they are meant for psql only.
+# Lines of pg_dump's output that begin with this are commands of psql, not SQL.
 _FOR_PSQL = "\\"
 
 

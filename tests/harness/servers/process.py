@@ -68,7 +68,7 @@ class Server:
         return os.environ
 
     def owner(self) -> pwd.struct_passwd | None:
-        """Return the account that runs the server, or None for our own."""
+        """Return the account that runs the server, or None for the account that runs the tests."""
         return None
 
     # Tests use the following methods.
