@@ -397,8 +397,9 @@ def axe() -> Axe:
 def _violations(frame: Frame, source: str, without: Sequence[str]) -> list[str]:
     if not frame.url.startswith("http"):
         return []
-    # Injected over the DevTools protocol, which the page's content security policy does not restrict.
-    frame.evaluate(f"() => {{ {source} }}")
+    if not frame.evaluate("() => 'axe' in window"):
+        # Injected over the DevTools protocol, which the page's content security policy does not restrict.
+        frame.evaluate(f"() => {{ {source} }}")
     options = {
         "runOnly": {"type": "tag", "values": AXE_TAGS},
         "rules": {rule: {"enabled": False} for rule in without},
