@@ -411,8 +411,9 @@ def axe() -> Axe:
 def _violations(frame: Frame, source: str, without: Sequence[str]) -> list[str]:
     if not frame.url.startswith("http"):
         return []
-    # The DevTools protocol injects the script. The page's content security policy does not restrict that protocol.
-    frame.evaluate(f"() => {{ {source} }}")
+    if not frame.evaluate("() => 'axe' in window"):
+        # The DevTools protocol injects the script. The page's content security policy does not restrict that protocol.
+        frame.evaluate(f"() => {{ {source} }}")
     options = {
         "runOnly": {"type": "tag", "values": AXE_TAGS},
         "rules": {rule: {"enabled": False} for rule in without},

@@ -2,7 +2,9 @@
 policy.
 
 The strings come from tests/hostile/strings.json. If the shared data lies beside the checkout, its naughty strings and
-thousands of XSS payloads are added. One page shows hundreds of strings.
+thousands of XSS payloads are added. One page shows hundreds of strings. All of them are shown without a policy, which
+could prevent a payload from running. With our policy, whose violations fail a test, one conversation and one visitor
+card are shown.
 """
 
 from __future__ import annotations
@@ -141,10 +143,6 @@ def delete_replies(server: ChatServer) -> Iterator[None]:
     server.execute("DELETE FROM chat_cannedreply")
 
 
-# Test with our content security policy and without one, because stored text must not run even without a policy.
-POLICIES = {"with our policy": False, "without a policy": True}
-
-
 def test_audit_finds_injected_payloads(guarded_page: GuardedPageFactory) -> None:
     """Check that `Guard.check` fails for payloads that a page inserts as HTML."""
     for payload in (
@@ -168,18 +166,18 @@ def test_hostile_messages_notes_and_comments_are_shown_as_text(
     loaded = load_texts(server, "conversations")
     message_shares = split_by_counts(loaded, "messages", load.MESSAGES)
     note_shares = split_by_counts(loaded, "notes", load.NOTES)
-    for bypass_csp in POLICIES.values():
+    shares = list(zip(loaded, message_shares, note_shares, load.NAMES, load.COMMENTS, strict=False))
+    assert len(shares) == len(loaded)
+    for bypass_csp in (True, False):
         widget, widget_guard = guarded_page(bypass_csp)
         staff, staff_guard = guarded_page(bypass_csp)
         sign_in(staff, YUN)
-        for index, (loaded_item, messages, notes) in enumerate(
-            zip(loaded, message_shares, note_shares, strict=True)
-        ):
+        for loaded_item, messages, notes, name, comment in shares if bypass_csp else shares[:1]:
             check_widget(widget, loaded_item, messages)
             widget_guard.check()
-            check_console(staff, loaded_item, messages, notes, load.NAMES[index])
+            check_console(staff, loaded_item, messages, notes, name)
             staff_guard.check()
-            check_admin(staff, staff_guard, loaded_item, messages, notes, load.COMMENTS[index])
+            check_admin(staff, staff_guard, loaded_item, messages, notes, comment)
         widget.context.close()
         staff.context.close()
 
@@ -287,8 +285,8 @@ def test_hostile_names_comments_and_replies_are_shown_as_text_in_lists(
     server: ChatServer, sign_in: SignIn, guarded_page: GuardedPageFactory
 ) -> None:
     loaded = load_texts(server, "lists")
-    comments = split_by_counts(loaded, "comments", load.COMMENTS)
-    for bypass_csp in POLICIES.values():
+    cards = list(zip(loaded, split_by_counts(loaded, "comments", load.COMMENTS), strict=True))
+    for bypass_csp in (True, False):
         page, guard = guarded_page(bypass_csp)
         sign_in(page, YUN)
 
@@ -302,7 +300,7 @@ def test_hostile_names_comments_and_replies_are_shown_as_text_in_lists(
         page.context.clear_cookies()
         sign_in(page, HAO)
         page.goto("/console/")
-        for loaded_item, written in zip(loaded, comments, strict=True):
+        for loaded_item, written in cards if bypass_csp else cards[:1]:
             page.evaluate(
                 "uuid => htmx.ajax('GET', `/console/conversations/${uuid}/card`, '#card-body')",
                 loaded_item["uuid"],
