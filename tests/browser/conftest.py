@@ -99,6 +99,7 @@ TEST_TABLES = (
     "chat_conversation",
     "chat_visitor",
     "chat_identityuse",
+    "chat_cannedreply",
     "accounts_queuerestriction",
     "exams_appeal",
     "exams_paperitem",

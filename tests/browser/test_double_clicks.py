@@ -166,7 +166,6 @@ def test_chinese_slash_opens_canned_replies(console: OpenConsole, server: ChatSe
         )
         expect(body).to_be_focused()
         expect(page.get_by_role("option", name=re.compile("问候"))).to_be_visible()
-    server.execute("DELETE FROM chat_cannedreply")
 
 
 def test_single_letter_shortcuts_can_be_switched_off(console: OpenConsole, server: ChatServer) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import pytest
@@ -134,13 +134,6 @@ def guarded_page(page_factory: PageFactory, server: ChatServer) -> GuardedPageFa
         return page, Guard(page, server.url)
 
     return make
-
-
-@pytest.fixture
-def delete_replies(server: ChatServer) -> Iterator[None]:
-    """Delete the canned replies after the test, because resetting the server keeps them."""
-    yield
-    server.execute("DELETE FROM chat_cannedreply")
 
 
 def test_audit_finds_injected_payloads(guarded_page: GuardedPageFactory) -> None:
@@ -280,7 +273,6 @@ def test_hostile_text_typed_on_one_side_arrives_unchanged_on_the_other(
     staff_guard.check()
 
 
-@pytest.mark.usefixtures("delete_replies")
 def test_hostile_names_comments_and_replies_are_shown_as_text_in_lists(
     server: ChatServer, sign_in: SignIn, guarded_page: GuardedPageFactory
 ) -> None:

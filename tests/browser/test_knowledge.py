@@ -62,7 +62,6 @@ CLEANUP = (
     "DELETE FROM knowledge_use",
     "DELETE FROM knowledge_unansweredquestionexample",
     "DELETE FROM knowledge_unansweredquestion",
-    "DELETE FROM chat_cannedreply",
     "DELETE FROM knowledge_phrasing",
     "UPDATE knowledge_point SET published_id = NULL",
     "DELETE FROM knowledge_version",
