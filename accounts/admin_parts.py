@@ -52,7 +52,7 @@ class RightsModelAdmin:
         """Return whether a URL may filter the list by this lookup: only the filters that the list declares are allowed.
 
         By default, Django's admin lets a URL filter by any column of the table. With a lookup such as `startswith`, a
-        reader could guess a password hash or a secret letter by letter, although no page shows it.
+        reader could guess a secret such as a password hash, one character at a time, although no page shows it.
         """
         return lookup in {name for names in self._filter_names(request) for name in names}
 

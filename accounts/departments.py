@@ -85,8 +85,10 @@ def _after_change_of_inactive(
 
 
 def _request_activation(by: Staff, department: Department) -> ApprovalRequest:
-    """Request approval to activate the department. The request also shows its stored names, which are approved with
-    it."""
+    """Request approval to activate the department.
+
+    The request also shows the department's names, so approving the activation approves the names too.
+    """
     subject = str(department.pk)
     after = DEPARTMENT_KIND.shown(department, SHOWN) | {"is_active": True}
     record_author(DEPARTMENT, subject, by)

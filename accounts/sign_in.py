@@ -53,7 +53,7 @@ class TooManyTries(ValidationError):
 
 
 class Attempt:
-    """One attempt to sign in with a name from a network address."""
+    """One attempt to sign in: a user name, and the network address from which it was tried."""
 
     def __init__(self, request: HttpRequest, username: str) -> None:
         self.address = address_or_peer(request)

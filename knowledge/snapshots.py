@@ -25,8 +25,8 @@ def before_and_after(
 ) -> tuple[Fields, Fields]:
     """Return the fields of the published version and of the version to approve; {} for one that does not exist.
 
-    `accepted`: the phrasings of the point. They are part of a version that makes a point public, because only then
-    does the widget search them.
+    `accepted`: the point's accepted phrasings. They are added to the second fields only if the approval makes the point
+    public, because the widget searches the phrasings of public points.
     """
     known_paths = category_paths() if paths is None else paths
     before = content_fields(published, known_paths) if published is not None else {}

@@ -1,4 +1,4 @@
-"""The configuration of the app `server`, which contains the code around Django."""
+"""The configuration of the app `server`: it wraps Django with request limits, threads, probes and shutdown."""
 
 from django.apps import AppConfig
 

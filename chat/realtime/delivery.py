@@ -69,9 +69,9 @@ class Hub(Subscriptions):
         self._unpublished: list[Event] = []
         self._has_unpublished = asyncio.Event()
         self._is_publishing = False
-        # The time, by the clock of the loop, until which another process counts as listening. After that time, events
-        # are not published.
-        self._others_listen_until = 0.0
+        # The other processes, and the time by the clock of the loop until which each counts as listening. Events are
+        # published only while one of them does.
+        self._listeners: dict[str, float] = {}
         self._is_sign_due = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -86,7 +86,7 @@ class Hub(Subscriptions):
         self._unpublished.clear()
         self._is_wake_scheduled = False
         self._has_unpublished = asyncio.Event()
-        self._others_listen_until = 0.0
+        self._listeners.clear()
         self._tasks = [loop.create_task(sweep(self)), loop.create_task(metrics.watch_loop())]
         if settings.CHANNEL_LAYERS:
             self._tasks += [loop.create_task(self._publish()), loop.create_task(self._listen())]
@@ -275,7 +275,7 @@ class Hub(Subscriptions):
         """
         self.route(events)
         metrics.delivered(received_at)
-        if self.loop is not None and self.loop.time() < self._others_listen_until:
+        if self._has_listeners():
             # Events beyond the limit are dropped: the sweeps of the other processes find the changes.
             if len(self._unpublished) < MAX_UNPUBLISHED:
                 self._unpublished.extend(events)
@@ -289,17 +289,22 @@ class Hub(Subscriptions):
         self._is_sign_due = True
         self._has_unpublished.set()
 
+    def _has_listeners(self) -> bool:
+        return self.loop is not None and max(self._listeners.values(), default=0.0) > self.loop.time()
+
     def _receive(self, message: dict[str, Any]) -> None:
-        if message["process"] == self.process:
+        process: str = message["process"]
+        if process == self.process:
             return
         if events := protocol.decode_events(message["events"]):
             self.route(events)
             return
         now = asyncio.get_running_loop().time()
-        if now >= self._others_listen_until:
+        self._listeners = {name: until for name, until in self._listeners.items() if until > now}
+        if process not in self._listeners:
             # Answer a process that has just started, so that it learns at once that this process listens, too.
             self.show_that_it_listens()
-        self._others_listen_until = now + LISTENING_SWEEPS * settings.SWEEP_SECONDS
+        self._listeners[process] = now + LISTENING_SWEEPS * settings.SWEEP_SECONDS
 
     async def _publish(self) -> None:
         while True:

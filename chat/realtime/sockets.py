@@ -115,7 +115,7 @@ class Socket(AsyncConsumer):
         return True
 
     def has_posts_in_hand(self) -> bool:
-        """Whether a post received over this socket is not yet stored or refused."""
+        """Whether a post received over this socket has been neither stored nor refused yet."""
         return False
 
     def is_disconnected(self) -> bool:

@@ -121,7 +121,7 @@ async def _send_missed(hub: "Hub", cursor: SweepCursor) -> SweepCursor:
 
 
 def _check_owners(hub: "Hub", result: SweepResult) -> None:
-    """End the widgets whose conversation now belongs to another visitor because of a sign-in."""
+    """Close the visitor sockets whose conversation now belongs to another visitor, because its visitor signed in."""
     for pk, owner in result.owners.items():
         # The conversation may have moved to another visitor while the query ran. The next round examines it.
         if pk in hub.touched:

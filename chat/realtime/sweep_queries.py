@@ -2,9 +2,10 @@
 
 They run on a thread. The cost of a round depends on the number of changes, not on the number of sockets. PostgreSQL
 stores for each row the transaction that wrote it last, and knows at each moment which transactions have not ended. A
-round remembers the oldest of these. A row written by an older transaction has not changed since, no matter when a
-transaction commits or what the clocks say. SQLite does not store transactions, so on SQLite every round examines
-everything. That is cheap enough, because there is only one process.
+round remembers the oldest transaction that had not ended. If a row was last written by an older transaction, it has not
+changed since that round, no matter when a transaction commits or what the clocks say. SQLite does not store the
+transaction of a row, so on SQLite every round examines all conversations that this process shows. That is cheap enough,
+because SQLite is used with a single process only.
 """
 
 from collections.abc import Collection

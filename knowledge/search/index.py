@@ -84,8 +84,8 @@ class Index:
     def with_changes(self, put: Iterable[IndexEntry], drop: Iterable[int] = ()) -> "Index":
         """Return a new index in which the entries `put` are added or replaced and the ids `drop` are removed.
 
-        A trained index encodes a few new texts at once. If there are many, they are found only by their words until
-        `trained` is called.
+        If this index is trained and there are only a few new texts, they are encoded immediately. If there are more,
+        the new entries are found only by their words until `trained` is called.
         """
         kept = {features.entry.id: features for features in self._entries}
         for pk in drop:

@@ -45,8 +45,8 @@ export function linkedText(text) {
 }
 
 /**
- * Removes from the end of an address the punctuation of the sentence, and closing brackets that were opened before the
- * address.
+ * Removes trailing punctuation of the sentence, and trailing closing brackets that have no matching opening bracket inside
+ * the address.
  *
  * @param {string} address
  */

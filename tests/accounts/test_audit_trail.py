@@ -220,7 +220,7 @@ def test_every_url_has_a_decision_about_the_audit_trail() -> None:
     assert verbs <= VERBS.keys()
 
 
-# -- The audit entries of reading ------------------------------------------------------------------------------
+# -- Audit entries for reads -----------------------------------------------------------------------------------
 
 
 def browser_of(staff: Staff) -> Client:

@@ -14,8 +14,7 @@ class Plan:
 
     seconds: float = 12.0
     warm_up: float = 3.0
-    # If messages are sent slowly, the measurement and the warm-up last until at least these numbers of messages have
-    # been sent.
+    # At a low message rate, the measurement and the warm-up last until at least this many messages have been sent.
     least_messages: int = 240
     least_warm_up_messages: int = 50
     # For the latency rows: the number of connected visitors, and the number of those who write.

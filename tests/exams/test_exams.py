@@ -553,8 +553,8 @@ def test_the_tab_that_has_seen_the_newest_answer_wins_whatever_the_clocks(cast: 
     assert save([1], "first", 2, 0) == ([1], 2, False)
     # Send a delayed request, which the page sent before its latest answer.
     assert save([0], "first", 1, 0) == ([1], 2, True)
-    # Send answers of two other tabs. The first tab slept and has not seen the stored answer; the second has. The large
-    # steps imitate a clock that is fast.
+    # Send two answers from another tab. The first was given without seeing the stored answer, so it is refused,
+    # although its huge step, like a timestamp of a fast clock, looks newer. The second has seen it and is stored.
     assert save([3], "second", 9_999_999_999_999, 0) == ([1], 2, True)
     assert save([3], "second", 1, 2) == ([3], 3, False)
     # The same answer from another tab is no conflict.

@@ -183,7 +183,8 @@ class Browsers:
         return all(task.done() for task in self._tasks)
 
     def shows(self, heads: dict[str, int]) -> bool:
-        """Whether both pages showed all stored messages when they were last read. Also starts the next reading."""
+        """Whether both pages showed all stored messages, and no unsent one, when they were last checked. Also starts
+        the next check."""
         self.scenario.spawn(self.read_pages())
         return all(
             heads.get(conv) == (rows[-1][0] if rows else 0) for conv, rows in self._shown.values()

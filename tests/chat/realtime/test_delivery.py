@@ -81,13 +81,22 @@ async def test_processes_that_listen_get_each_others_events(start: Any, publishe
     first = start()
     await until(lambda: published)
     second = start()
-    # Wait until the second process has announced that it listens and the first process has answered.
-    await until(lambda: len(published) >= 3)
-    await asyncio.sleep(0.05)
+    await until(lambda: first._listeners and second._listeners)
     first.announce([EVENT])
     await until(lambda: second.routed == [EVENT])
     second.announce([EVENT, EVENT])
     await until(lambda: first.routed == [EVENT] * 3)
+
+
+async def test_process_that_starts_later_learns_of_all_that_listen(
+    start: Any, published: list[list[Event]]
+) -> None:
+    hubs: list[RecordingHub] = []
+    for _ in range(3):
+        hubs.append(start())
+        await until(lambda: all(len(hub._listeners) == len(hubs) - 1 for hub in hubs))
+    hubs[-1].announce([EVENT])
+    await until(lambda: all(hub.routed == [EVENT] for hub in hubs))
 
 
 async def test_process_whose_last_sign_is_old_gets_no_more_events(
