@@ -349,7 +349,9 @@ async def send_to_layer(process: str, events: list[Event]) -> None:
     started = time.monotonic()
     try:
         message = {"type": "chat.events", "process": process, "events": protocol.encode_events(events)}
-        await asyncio.wait_for(layer.group_send(GROUP, message), PUBLISH_TIMEOUT_SECONDS)
+        # Not `wait_for`: on Python 3.11 it may swallow the cancellation of this task, which would then never end.
+        async with asyncio.timeout(PUBLISH_TIMEOUT_SECONDS):
+            await layer.group_send(GROUP, message)
     except Exception as error:
         metrics.publish_failures.inc()
         metrics.unpublished.inc(len(events))

@@ -113,3 +113,15 @@ async def test_process_whose_last_sign_is_old_gets_no_more_events(
     await asyncio.sleep(0)
     assert hub.has_published()
     assert published == []
+
+
+async def test_tasks_of_a_hub_end_when_they_are_cancelled_during_a_publish(start: Any) -> None:
+    for step in range(60):
+        hub = start()
+        hub.show_that_it_listens()
+        for _ in range(step % 12):
+            await asyncio.sleep(0)
+        for task in hub._tasks:
+            task.cancel()
+        _, pending = await asyncio.wait(hub._tasks, timeout=WITHIN_SECONDS)
+        assert not pending
