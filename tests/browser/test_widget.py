@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -449,6 +449,15 @@ def test_identified_customer_resumes_conversation_in_another_browser(
     expect(elsewhere.log.get_by_text("我是李雷")).to_be_visible()
 
 
+@pytest.fixture
+def nonce_required(server: ChatServer) -> Iterator[None]:
+    """Make the site require a nonce in identity tokens during the test."""
+    server.execute("UPDATE chat_site SET requires_nonce = ?", True)
+    yield
+    server.execute("UPDATE chat_site SET requires_nonce = ?", False)
+
+
+@pytest.mark.usefixtures("nonce_required")
 def test_identity_token_with_nonce_of_this_browser_is_accepted_and_copied_one_is_not(
     open_widget: OpenWidget, server: ChatServer
 ) -> None:
@@ -456,7 +465,6 @@ def test_identity_token_with_nonce_of_this_browser_is_accepted_and_copied_one_is
 
     docs/embed.md describes this for banks.
     """
-    server.execute("UPDATE chat_site SET requires_nonce = ?", True)
 
     def token(nonce: str) -> str:
         now = int(time.time())

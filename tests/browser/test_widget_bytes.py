@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from playwright.sync_api import Response
 
 from tests.browser.conftest import ChatServer, HostPage, PageFactory
@@ -12,10 +15,18 @@ HOST_PAGE_BYTES = 3 * 1000
 WIDGET_BYTES = 20 * 1000
 
 
+@pytest.fixture
+def suggestions(server: ChatServer) -> Iterator[None]:
+    """Switch suggestions on during the test."""
+    server.execute("UPDATE chat_site SET suggests_answers = ?", True)
+    yield
+    server.execute("UPDATE chat_site SET suggests_answers = ?", False)
+
+
+@pytest.mark.usefixtures("suggestions")
 def test_loader_and_widget_stay_within_byte_budgets(
     page_factory: PageFactory, host_page: HostPage, server: ChatServer
 ) -> None:
-    server.execute("UPDATE chat_site SET suggests_answers = ?", True)
     page = page_factory()
     answers: list[Response] = []
     page.on("response", lambda answer: answers.append(answer) if answer.url.startswith(server.url) else None)
