@@ -254,5 +254,5 @@ def test_too_long_question_of_a_visitor_is_refused_in_their_language(
         refused = answer.json()["refused"]
         assert (refused["code"], refused.get("field", ""), refused["limit"]) == ("too_long", field, limit)
         messages[language] = refused["words"]
-    assert "最多" in messages["zh"]
-    assert "at most" in messages["en"]
+    assert "请缩短" in messages["zh"]
+    assert "Shorten it" in messages["en"]
