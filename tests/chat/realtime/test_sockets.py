@@ -421,7 +421,7 @@ def test_hello_with_a_too_long_token_is_refused_in_its_language_and_may_be_repea
     cast: Cast, server: AppServer
 ) -> None:
     with Widget(server) as widget:
-        for language, words in (("en", "token"), ("zh", "最多")):
+        for language, words in (("en", "token"), ("zh", "请缩短")):
             widget.send("hello", site=SITE_KEY, version=1, token="x" * 4097, language=language)
             refused = widget.wait_for("refused")
             assert words in refused["words"]
