@@ -171,6 +171,17 @@ class ChatServer(AppServer):
         with contextlib.closing(sqlite3.connect(file, timeout=20)) as database, database:
             return database.execute(statement, values).fetchall()
 
+    @contextlib.contextmanager
+    def site_setting(self, column: str, value: Any) -> Iterator[None]:
+        """Give a column of all sites this value inside the `with` block, and then the former values again."""
+        before = self.execute(f"SELECT {column}, id FROM chat_site")
+        self.execute(f"UPDATE chat_site SET {column} = ?", value)
+        try:
+            yield
+        finally:
+            for former, site in before:
+                self.execute(f"UPDATE chat_site SET {column} = ? WHERE id = ?", former, site)
+
     def wait_for_rows(
         self, statement: str, expected: list[tuple[Any, ...]], *, seconds: float = 20.0
     ) -> None:

@@ -6,6 +6,7 @@ The widget can always be closed, loading is retried, and the loader survives cha
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
@@ -23,13 +24,13 @@ ERRORS = (
 
 
 @pytest.fixture
-def page(page_factory: PageFactory, server: ChatServer) -> Page:
-    """Return a page with the size of a phone, on which the widget's frame would cover the whole screen."""
-    server.execute("UPDATE chat_site SET hotline = ?", "95000")
-    page = page_factory(viewport=PHONE, allow=ERRORS)
-    page.add_init_script(OPEN_SHADOWS)
-    page.clock.install()
-    return page
+def page(page_factory: PageFactory, server: ChatServer) -> Iterator[Page]:
+    """Yield a page with the size of a phone, on which the widget's frame would cover the whole screen."""
+    with server.site_setting("hotline", "95000"):
+        page = page_factory(viewport=PHONE, allow=ERRORS)
+        page.add_init_script(OPEN_SHADOWS)
+        page.clock.install()
+        yield page
 
 
 def launcher(page: Page) -> Locator:

@@ -452,9 +452,8 @@ def test_identified_customer_resumes_conversation_in_another_browser(
 @pytest.fixture
 def nonce_required(server: ChatServer) -> Iterator[None]:
     """Make the site require a nonce in identity tokens during the test."""
-    server.execute("UPDATE chat_site SET requires_nonce = ?", True)
-    yield
-    server.execute("UPDATE chat_site SET requires_nonce = ?", False)
+    with server.site_setting("requires_nonce", True):
+        yield
 
 
 @pytest.mark.usefixtures("nonce_required")
@@ -578,16 +577,13 @@ def test_widget_is_readable_in_dark_mode(
 def test_any_accent_colour_keeps_contrast(
     open_widget: OpenWidget, server: ChatServer, axe: Axe, accent: str
 ) -> None:
-    server.execute("UPDATE chat_site SET accent = ? WHERE key = ?", accent, SITE_KEY)
-    try:
+    with server.site_setting("accent", accent):
         for scheme in ("light", "dark"):
             widget = open_widget(color_scheme=scheme)
             axe(widget.page)
             widget.send("看 https://www.bank.example/")
             axe(widget.page)
             server.reset()
-    finally:
-        server.execute("UPDATE chat_site SET accent = '#1b5e4b' WHERE key = ?", SITE_KEY)
 
 
 def test_widget_opens_on_allowed_origins_only(page_factory: PageFactory, host_page: HostPage) -> None:

@@ -18,9 +18,8 @@ WIDGET_BYTES = 20 * 1000
 @pytest.fixture
 def suggestions(server: ChatServer) -> Iterator[None]:
     """Switch suggestions on during the test."""
-    server.execute("UPDATE chat_site SET suggests_answers = ?", True)
-    yield
-    server.execute("UPDATE chat_site SET suggests_answers = ?", False)
+    with server.site_setting("suggests_answers", True):
+        yield
 
 
 @pytest.mark.usefixtures("suggestions")

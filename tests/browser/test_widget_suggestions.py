@@ -73,9 +73,8 @@ def branch_source(running_server: ChatServer) -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def enable_suggestions(server: ChatServer, branch_source: str) -> Iterator[None]:
     """Switch suggestions on for the tests of this module only, because other tests of the widget expect none."""
-    server.execute("UPDATE chat_site SET suggests_answers = ?", True)
-    yield
-    server.execute("UPDATE chat_site SET suggests_answers = ?", False)
+    with server.site_setting("suggests_answers", True):
+        yield
 
 
 @pytest.fixture
