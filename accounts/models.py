@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import get_language
@@ -82,6 +83,61 @@ class Staff(AbstractUser):
 
     def name_in(self, language: str | None) -> str:
         return self.name if not self.name_en or (language or "zh").startswith("zh") else self.name_en
+
+
+class Skill(models.Model):
+    """Something that only some agents can do, such as mortgages or English.
+
+    A skill with a `language` is a language: conversations in that language go to agents who have the skill.
+    """
+
+    code = models.SlugField(_("code"), unique=True)
+    name_zh = models.CharField(_("name in Chinese"), max_length=60)
+    name_en = models.CharField(_("name in English"), max_length=60)
+    language = models.CharField(
+        _("language"),
+        max_length=10,
+        blank=True,
+        help_text=_("The code of a language, such as en, if the skill is a language. Otherwise empty."),
+    )
+
+    class Meta:
+        verbose_name = _("skill")
+        verbose_name_plural = _("skills")
+        ordering = ("code",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["language"], condition=~models.Q(language=""), name="one_skill_for_a_language"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name_zh if (get_language() or "zh").startswith("zh") else self.name_en
+
+
+class StaffSkill(models.Model):
+    """A skill of a staff member. An agent with a higher level gets a conversation before one with a lower level."""
+
+    staff = models.ForeignKey(Staff, models.CASCADE, related_name="skills", verbose_name=_("staff member"))
+    skill = models.ForeignKey(Skill, models.CASCADE, related_name="holders", verbose_name=_("skill"))
+    level = models.PositiveSmallIntegerField(
+        _("level"),
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(5)],
+        help_text=_("1 to 5; 5 is the highest"),
+    )
+
+    class Meta:
+        verbose_name = _("skill of a staff member")
+        verbose_name_plural = _("skills of staff members")
+        ordering = ("staff", "skill")
+        constraints = [
+            models.UniqueConstraint(fields=["staff", "skill"], name="skill_once_for_a_person"),
+            models.CheckConstraint(condition=models.Q(level__range=(1, 5)), name="skill_level_1_to_5"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.staff_id} {self.skill_id} {self.level}"
 
 
 class PresenceStatus(models.TextChoices):

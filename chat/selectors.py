@@ -25,6 +25,7 @@ from accounts.models import Department, Presence, PresenceStatus, Staff
 from chat import batch_statements
 from chat.models import Conversation, Message, Status, Visitor
 from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, QueueFrame, Row, serializers
+from chat.queue_order import QUEUE_ORDER
 
 DEFAULT_HANDLE_SECONDS = 180
 # A limit on the characters of a page of messages: Daphne sends no frame over 1 MiB, and a phone should not wait for
@@ -91,9 +92,9 @@ def rows_by_conversation_pk(rows: list[Row]) -> dict[int, Row]:
 def queue_of(staff: Staff) -> QuerySet[Conversation]:
     """Return the waiting conversations of this agent's departments, or all for a supervisor, in queue order.
 
-    The order is by priority, highest first, then by waiting time, longest first.
+    `chat.queue_order` explains the order.
     """
-    waiting = Conversation.objects.filter(status=Status.WAITING).order_by("-priority", "waiting_since", "id")
+    waiting = Conversation.objects.filter(status=Status.WAITING).order_by(*QUEUE_ORDER)
     if may(staff, "see_all_conversations"):
         return waiting
     return waiting.filter(department__in=staff.departments.values("pk"))
@@ -223,7 +224,7 @@ def queue_positions(pks: list[int]) -> dict[int, QueueFrame]:
         seconds_each = _handle_seconds(department) / online if online else None
         queue = (
             Conversation.objects.filter(department=department, status=Status.WAITING)
-            .order_by("-priority", "waiting_since", "id")
+            .order_by(*QUEUE_ORDER)
             .values_list("pk", flat=True)
         )
         for position, pk in enumerate(queue.iterator(chunk_size=2000), start=1):

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
-from chat import batch_statements, selectors
+from chat import batch_statements, emergencies, selectors
 from chat.actions.repeated_posts import StoredPost, find_stored
 from chat.archive.search_terms import terms_of
 from chat.errors import ConversationClosed, NotAssigned, NotFound, Refusal, WrittenForAnotherConversation
@@ -87,6 +87,9 @@ _COUNTERS = (
     "visitor_read_seq",
     "agent_received_seq",
     "agent_read_seq",
+    "emergency",
+    "emergency_reason",
+    "queue_time",
 )
 
 
@@ -212,6 +215,7 @@ class _Batch:
             changes["unread_by_agent"] = row["unread_by_agent"] + 1
             if row["unanswered_since"] is None:
                 changes["unanswered_since"] = now
+            changes |= emergencies.raised_by(post.body, row)
         else:
             number = post.agent.number
             name = post.agent.name if row["language"] == "zh" else post.agent.name_en or post.agent.name

@@ -22,6 +22,7 @@ from chat.actions.assigning import AssignmentResult, assign
 from chat.errors import NobodyWaiting, QueueRestricted, Unavailable
 from chat.models import Assignment, Conversation, Status
 from chat.protocol import serializers
+from chat.queue_order import QUEUE_ORDER
 from chat.selectors import departments_of, takeable_queue
 from core.database_threads import release_slot
 
@@ -114,16 +115,14 @@ def restriction_refusal(staff: Staff) -> QueueRestricted:
     return QueueRestricted(departments, comma.join(dict.fromkeys(item.why for item in restrictions)))
 
 
-# Sort key of a waiting conversation, smallest first: negated priority, start of the wait, id.
-_QueueKey = tuple[int, datetime, int]
+# Sort key of a waiting conversation, smallest first: queue time, id.
+_QueueKey = tuple[datetime, int]
 
 
 def _waiting_query(*, to_lock: bool) -> batch_statements.PreparedFirst:
     # Use no joins, so that the database reads only the first entries of the index `waiting_in_order`.
     queue = Conversation.objects.filter(department__pk__equals=batch_statements.PARAM, status=Status.WAITING)
-    ordered = queue.order_by("-priority", "waiting_since", "id").values_list(
-        "priority", "waiting_since", "id"
-    )
+    ordered = queue.order_by(*QUEUE_ORDER).values_list("queue_time", "id")
     return batch_statements.PreparedFirst(
         lambda: ordered.select_for_update(of=("self",), skip_locked=True) if to_lock else ordered
     )
@@ -157,7 +156,7 @@ def _lock_first_for_each(takers: Sequence[NextRequest]) -> list[int | None]:
 
 
 def _queue_keys(query: batch_statements.PreparedFirst, department: int, limit: int) -> deque[_QueueKey]:
-    return deque((-priority, since, pk) for priority, since, pk in query.first(limit, department))
+    return deque(query.first(limit, department))
 
 
 def _distribute(
@@ -176,7 +175,7 @@ def _distribute(
             results.append(None)
         else:
             queues[department].popleft()
-            results.append((department, key[2]))
+            results.append((department, key[1]))
     return results
 
 

@@ -1,4 +1,5 @@
-from chat.models.conversation import CURRENT_FIRST, OPEN, Assignment, Conversation, Rating, Status
+from chat.models.conversation import CURRENT_FIRST, OPEN, Assignment, Conversation, Emergency, Rating, Status
+from chat.models.emergency_rule import EmergencyRule
 from chat.models.message import Attachment, AuthorRole, Message, MessageKind, Note
 from chat.models.site import BusinessText, FormField, QuickTopic, Site, TextCode
 from chat.models.texts import CannedReply, WrapUpCode
@@ -13,6 +14,8 @@ __all__ = [
     "BusinessText",
     "CannedReply",
     "Conversation",
+    "Emergency",
+    "EmergencyRule",
     "FormField",
     "IdentityUse",
     "Level",

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from accounts.models import Department, Staff
+from accounts.models import Department, Skill, Staff
 from chat.models.site import Site
 from chat.models.texts import WrapUpCode
 from chat.models.visitor import Visitor
@@ -19,6 +19,8 @@ class Status(models.TextChoices):
     ACTIVE = "active", pgettext_lazy("conversation", "active")
     WRAP_UP = "wrap_up", _("wrap-up")
     CLOSED = "closed", _("closed")
+    # The visitor went away while waiting. If they come back in time, they wait again, in their former place.
+    ABANDONED = "abandoned", _("abandoned")
 
 
 OPEN = (Status.WAITING, Status.ACTIVE)
@@ -29,6 +31,15 @@ CURRENT_FIRST = (
     models.Case(models.When(status__in=OPEN, then=0), default=1, output_field=models.SmallIntegerField()),
     "-id",
 )
+
+
+class Emergency(models.TextChoices):
+    """Whether a conversation is an emergency. An emergency that is raised or confirmed is first in the queue."""
+
+    NONE = "", _("no emergency")
+    RAISED = "raised", _("emergency, not confirmed")
+    CONFIRMED = "confirmed", _("confirmed emergency")
+    LOWERED = "lowered", _("no emergency, a supervisor has decided")
 
 
 class Conversation(models.Model):
@@ -51,8 +62,15 @@ class Conversation(models.Model):
     )
     department = models.ForeignKey(Department, models.PROTECT, verbose_name=_("department"))
     channel = models.CharField(_("channel"), max_length=10, default="web")
-    status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.WAITING)
+    skill = models.ForeignKey(
+        Skill, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("required skill")
+    )
+    status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.WAITING)
     priority = models.PositiveSmallIntegerField(_("priority"), default=0)
+    emergency = models.CharField(
+        _("emergency"), max_length=9, choices=Emergency, default=Emergency.NONE, blank=True
+    )
+    emergency_reason = models.CharField(_("reason for the emergency"), max_length=60, blank=True)
     agent = models.ForeignKey(
         Staff, models.PROTECT, null=True, blank=True, related_name="conversations", verbose_name=_("agent")
     )
@@ -77,6 +95,21 @@ class Conversation(models.Model):
 
     started_at = models.DateTimeField(_("started"), default=timezone.now)
     waiting_since = models.DateTimeField(_("waiting since"), default=timezone.now)
+    # The queue is in the order of this time, earliest first (`chat.queue_order`).
+    queue_time = models.DateTimeField(default=timezone.now, editable=False)
+    offered_to = models.ForeignKey(
+        Staff,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="offered_conversations",
+        verbose_name=_("offered to"),
+    )
+    offered_until = models.DateTimeField(_("offered until"), null=True, blank=True)
+    # The server process to which the visitor's newest socket belongs: the name of its lease (`core.leases`).
+    visitor_process = models.CharField(max_length=40, blank=True, editable=False)
+    # Null while the visitor is connected.
+    visitor_away_since = models.DateTimeField(_("visitor away since"), null=True, blank=True)
     assigned_at = models.DateTimeField(_("first assigned"), null=True, blank=True)
     first_response_at = models.DateTimeField(_("first answered"), null=True, blank=True)
     unanswered_since = models.DateTimeField(
@@ -114,15 +147,31 @@ class Conversation(models.Model):
             models.CheckConstraint(
                 condition=models.Q(status="active", agent__isnull=False)
                 | models.Q(status="waiting", agent__isnull=True)
-                | models.Q(status__in=("wrap_up", "closed")),
+                | models.Q(status__in=("wrap_up", "closed"))
+                | models.Q(status="abandoned", agent__isnull=True),
                 name="active_has_agent_waiting_has_none",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(offered_to__isnull=True, offered_until__isnull=True)
+                | models.Q(offered_to__isnull=False, offered_until__isnull=False, status="waiting"),
+                name="only_waiting_is_offered",
             ),
         ]
         indexes = [
             models.Index(
-                fields=["department", "-priority", "waiting_since", "id"],
+                fields=["department", "queue_time", "id"],
                 condition=models.Q(status="waiting"),
                 name="waiting_in_order",
+            ),
+            models.Index(
+                fields=["offered_to"],
+                condition=models.Q(offered_to__isnull=False),
+                name="offered_now",
+            ),
+            models.Index(
+                fields=["status", "visitor_away_since"],
+                condition=models.Q(status__in=("waiting", "active", "abandoned")),
+                name="presence_of_visitors",
             ),
             models.Index(
                 fields=["agent", "status"],
@@ -153,6 +202,8 @@ class Assignment(models.Model):
         TAKEN = "taken", _("taken from the queue")
         ASSIGNED = "assigned", _("assigned by a supervisor")
         TRANSFERRED = "transferred", _("transferred by a colleague")
+        PUSHED = "pushed", _("assigned by the router")
+        OFFERED = "offered", _("accepted from an offer")
 
     conversation = models.ForeignKey(Conversation, models.PROTECT, related_name="assignments")
     agent = models.ForeignKey(Staff, models.PROTECT, related_name="assignments", verbose_name=_("agent"))
@@ -160,7 +211,12 @@ class Assignment(models.Model):
     at = models.DateTimeField(_("from"), default=timezone.now)
     until_at = models.DateTimeField(_("until"), null=True, blank=True)
     reason = models.CharField(_("reason for the assignment"), max_length=12, choices=Reason)
-    by = models.ForeignKey(Staff, models.PROTECT, related_name="+", verbose_name=_("assigned by"))
+    # Null if the router assigned it.
+    by = models.ForeignKey(
+        Staff, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("assigned by")
+    )
+    # The rule, and the candidates with their load at that moment (`chat.protocol.Explanation`). Empty for a transfer.
+    explanation = models.JSONField(_("explanation"), default=dict, blank=True)
     next_in_line = models.ForeignKey(
         Staff,
         models.PROTECT,
@@ -190,6 +246,7 @@ class Assignment(models.Model):
                 name="one_conversation_for_a_press",
             ),
         ]
+        indexes = [models.Index(fields=["agent", "-id"], name="assignments_of_one_agent")]
 
     def __str__(self) -> str:
         return f"{self.conversation_id} {self.agent_id}"

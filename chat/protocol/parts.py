@@ -92,6 +92,17 @@ class Row(Struct, frozen=True):
     agent_received: int
     agent_read: int
     rating: int | None = None
+    # The waiting list is in the order of `queue_time`, earliest first.
+    queue_time: str = ""
+    # One of `chat.models.Emergency`, and the words or the subject that raised it.
+    emergency: str = ""
+    emergency_reason: str = ""
+    skill: int | None = None
+    # The agent to whom the router offers the conversation, and the time at which the offer expires.
+    offered_to: int | None = None
+    offered_until: str | None = None
+    # Null while the visitor is connected.
+    visitor_away_since: str | None = None
 
 
 class State(Struct, frozen=True):

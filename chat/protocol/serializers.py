@@ -4,6 +4,7 @@ No other module makes Row, State and MessageData from stored data.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -46,6 +47,13 @@ ROW_FIELDS = (
     "visitor_message_count",
     "agent_message_count",
     "rating__score",
+    "queue_time",
+    "emergency",
+    "emergency_reason",
+    "skill_id",
+    "offered_to_id",
+    "offered_until",
+    "visitor_away_since",
 )
 MESSAGE_FIELDS = (
     "seq",
@@ -72,7 +80,6 @@ def row_of(values: Mapping[str, Any]) -> Row:
         agent = Person(
             values["agent_id"], values["agent__name"], values["agent__name_en"], values["agent__number"]
         )
-    unanswered, last_message = values["unanswered_since"], values["last_message_at"]
     return Row(
         id=str(values["uuid"]),
         revision=values["revision"],
@@ -89,15 +96,26 @@ def row_of(values: Mapping[str, Any]) -> Row:
         excerpt=values["excerpt"],
         started_at=stamp(values["started_at"]),
         waiting_since=stamp(values["waiting_since"]),
-        unanswered_since=stamp(unanswered) if unanswered else None,
-        last_message_at=stamp(last_message) if last_message else None,
+        unanswered_since=_optional_stamp(values["unanswered_since"]),
+        last_message_at=_optional_stamp(values["last_message_at"]),
         ended_by=values["ended_by"],
         visitor_received=values["visitor_received_seq"],
         visitor_read=values["visitor_read_seq"],
         agent_received=values["agent_received_seq"],
         agent_read=values["agent_read_seq"],
         rating=values["rating__score"],
+        queue_time=stamp(values["queue_time"]),
+        emergency=values["emergency"],
+        emergency_reason=values["emergency_reason"],
+        skill=values["skill_id"],
+        offered_to=values["offered_to_id"],
+        offered_until=_optional_stamp(values["offered_until"]),
+        visitor_away_since=_optional_stamp(values["visitor_away_since"]),
     )
+
+
+def _optional_stamp(at: datetime | None) -> str | None:
+    return None if at is None else stamp(at)
 
 
 def state_of(row: Row) -> State:

@@ -20,6 +20,7 @@ from django.db.models.expressions import RawSQL
 from chat import batch_statements, protocol
 from chat.models import Conversation, Message, Note, Status
 from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, Row, serializers, stamp
+from chat.queue_order import QUEUE_ORDER
 from chat.realtime.subscriptions import SentRow
 
 # The maximum number of waiting conversations to examine in the departments with a console here.
@@ -182,7 +183,7 @@ def _select_queue(**conditions: Any) -> batch_statements.PreparedSelect:
     return batch_statements.PreparedSelect(
         lambda: (
             Conversation.objects.filter(status=Status.WAITING, **conditions)
-            .order_by("-priority", "waiting_since", "id")
+            .order_by(*QUEUE_ORDER)
             .values_list(*_COLUMNS)[:MAX_WAITING]
         )
     )

@@ -1,0 +1,1 @@
+"""The actions of routing. All writes go through them."""
