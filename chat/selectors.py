@@ -103,9 +103,11 @@ def queue_of(staff: Staff) -> QuerySet[Conversation]:
 def takeable_queue(staff: Staff) -> QuerySet[Conversation]:
     """Return the waiting conversations that this agent may take now, in queue order.
 
-    Departments for which the agent has a queue restriction in force are left out.
+    Conversations that are offered to an agent, and those whose visitor is away, are left out. So are departments for
+    which the agent has a queue restriction in force.
     """
-    return queue_of(staff).exclude(department__in=restricted_departments(staff).values("department"))
+    takeable = queue_of(staff).filter(offered_to=None, visitor_away_since=None)
+    return takeable.exclude(department__in=restricted_departments(staff).values("department"))
 
 
 # The departments of staff members, each with the start of its queue restriction, if any. A join takes 1 µs for an

@@ -28,6 +28,7 @@ from demo.bank import PEOPLE
 from demo.clock import Clock, clock_set
 from demo.dialogues import Dialogue, Turn, dialogues
 from demo.plan import CLOSE_SECONDS, END_SECONDS, RATE_SECONDS, Scene, plan
+from routing.actions import taking
 
 
 class AnswerRecorder(Protocol):
@@ -163,7 +164,7 @@ class _Player:
         self._renew_presence()
         while True:
             try:
-                agents.take(staff=staff, uuid=self._conversation.uuid)
+                taking.take(staff=staff, uuid=self._conversation.uuid)
             except NotFirstInQueue:
                 # Another conversation is first in the queue: wait until an agent has taken it.
                 yield self._after(5)

@@ -369,10 +369,15 @@ export interface NoteFrame {
   at: string;
 }
 
+/**
+ * A staff member's new presence. `reason` is "" if they have set it themselves, otherwise a code such as
+ * "missed_offers".
+ */
 export interface PresenceFrame {
   kind: "presence";
   staff: number;
   status: string;
+  reason?: string;
 }
 
 /** Says that published knowledge points have changed, so that suggestions on the screen may be outdated. */

@@ -20,11 +20,11 @@ from django.utils import timezone
 
 from accounts import presence
 from accounts.models import Department, PresenceStatus, Role, Staff
-from chat.actions.agents import take_next
 from chat.archive.search_terms import terms_of
 from chat.errors import NobodyWaiting
 from chat.models import Assignment, AuthorRole, Conversation, Message, Site, Status, Visitor
 from chat.widget import tokens
+from routing.actions.taking import take_next
 from tests.bench.texts import CHINESE, TEXTS
 
 MESSAGES_PER_CONVERSATION = 10
@@ -51,7 +51,13 @@ def create_staff(*, agents: int) -> dict[str, Any]:
 
 def _create_member(username: str, number: str, role: Role, department: Department) -> Staff:
     staff = Staff.objects.create_user(
-        username, password=None, name="客服" + number, name_en=username, number=number, role=role
+        username,
+        password=None,
+        name="客服" + number,
+        name_en=username,
+        number=number,
+        role=role,
+        capacity=1000,
     )
     staff.departments.add(department)
     presence.set_status(staff=staff, status=PresenceStatus.ONLINE)
@@ -104,7 +110,7 @@ def create_conversations(*, waiting: int = 0, active: int = 0, agents: int = 1) 
                 status=Status.ACTIVE if agent else Status.WAITING, page="https://www.bank.example/cards/",
                 device="phone", subject="信用卡", last_seq=1, unread_by_agent=1, visitor_message_count=1,
                 visitor_received_seq=1, visitor_read_seq=1, excerpt=TEXTS[number % len(TEXTS)], started_at=began,
-                waiting_since=began, unanswered_since=began, last_message_at=began,
+                waiting_since=began, queue_time=began, unanswered_since=began, last_message_at=began,
                 assigned_at=began if agent else None,
             )
         )  # fmt: skip

@@ -31,7 +31,7 @@ from chat.actions.posts import Outcome, Post, ReadMark, RowValues, post_batch
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound
 from chat.models import Conversation, Message, Visitor
 from chat.protocol import AcceptedFrame, Event, MessagePosted, SeenChanged, serializers
-from tests.people import Cast, create_cast, go_online, say, start, start_with
+from tests.people import Cast, create_cast, go_online, say, start, start_with, take_as
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -597,7 +597,7 @@ def test_post_that_waits_for_other_changes_announces_the_row_with_them() -> None
 
     with ThreadPoolExecutor(1) as threads:
         with transaction.atomic():
-            agents.take(staff=cast.mei, uuid=conversation.uuid)
+            take_as(staff=cast.mei, uuid=conversation.uuid)
             Visitor.objects.filter(pk=conversation.visitor_id).update(name="李雷", level="claimed")
             show_visitor([conversation.visitor_id])
             posting = threads.submit(post)

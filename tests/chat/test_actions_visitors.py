@@ -28,7 +28,7 @@ from chat.protocol import ConversationChanged, Hello, MessagePosted, Start, Visi
 from chat.widget import sessions
 from chat.widget.tokens import read_token, token_for
 from tests.conftest import Announced
-from tests.people import IDENTITY_SECRET, Cast, create_cast, say, start, start_with
+from tests.people import IDENTITY_SECRET, Cast, create_cast, say, start, start_with, take_as
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -306,7 +306,7 @@ def test_sign_in_and_its_end_raise_the_revision_of_each_conversation_that_is_not
 ) -> None:
     customer = identify(cast)
     in_wrap_up = start_conversation(cast, visitor_uuid=customer.uuid)
-    agents.take(staff=cast.mei, uuid=in_wrap_up.uuid)
+    take_as(staff=cast.mei, uuid=in_wrap_up.uuid)
     agents.end_conversation(staff=cast.mei, uuid=in_wrap_up.uuid)
     is_open = start_conversation(cast, visitor_uuid=customer.uuid)
     announced.take()

@@ -208,7 +208,7 @@ def test_request_during_a_database_outage_is_asked_to_try_again(bank: Bank) -> N
     with Widget(server) as widget:
         widget.open()
         widget.begin()
-        bank.act("mei", widget.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
     messages = f"/console/conversations/{widget.conversation}/messages"
     post = json.dumps({"client_id": str(uuid4()), "body": "数据库不在"}).encode()
     form = "application/x-www-form-urlencoded"
@@ -309,7 +309,7 @@ def test_without_redis_everything_still_arrives(bank: Bank) -> None:
         for client in (tab, mei, hao):
             assert client.wait_for("message", within=6)["message"]["body"] == "在吗"
         # The other process shows the assignment to everybody.
-        bank.act("mei", widget.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
         for screen in (widget, tab):
             assert screen.wait_for("state", lambda frame: frame["state"]["status"] == "active", within=6)
         assert hao.wait_for("conversation", lambda frame: not frame["listed"], within=6)
@@ -510,7 +510,7 @@ def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> No
     with AppServer(env, prepare=False) as narrow, Widget(bank.daphne) as widget:
         widget.open()
         widget.begin()
-        bank.act("mei", widget.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
         session = bank.sessions["mei"].pop()
 
         def answer(number: int) -> int:
