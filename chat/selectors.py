@@ -181,9 +181,9 @@ def _active_count_of(agent: OuterRef) -> QuerySet[Conversation, Any]:
 class LeastBusyColleagues:
     """Finds the online agent of a department who has the fewest active conversations.
 
-    `departments` has one entry for each later call of `next_in`. There is one query for each different department. It
-    reads only len(departments) + 1 agents: each call gives one agent one more conversation, so the least busy agent is
-    always among those that were read.
+    `departments` has one entry for each later call of `next_in`. There is one query for each different department. Each
+    query reads only len(departments) + 1 agents: a call gives one agent one more conversation, so the least busy agent
+    is always among those that were read.
     """
 
     def __init__(self, departments: Sequence[int]) -> None:

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 GROUP = "hub"
 PUBLISH_TIMEOUT_SECONDS = 1.0
-# Another process counts as no longer listening if it has sent nothing for this number of sweeps. Each listening process
+# Another process counts as no longer listening if it has sent nothing for this many sweeps. Each listening process
 # publishes a message without events every ten sweeps.
 LISTENING_SWEEPS = 40
 MAX_UNPUBLISHED = 10_000
@@ -50,8 +50,8 @@ class Hub(EventRouter):
         self._unpublished: list[Event] = []
         self._has_unpublished = asyncio.Event()
         self._is_publishing = False
-        # The other processes, and the time by the clock of the loop until which each counts as listening. Events are
-        # published only while one of them does.
+        # For each other process, the time by the clock of the loop until which it counts as listening. Events are
+        # published only while at least one process listens.
         self._listeners: dict[str, float] = {}
         self._is_sign_due = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -101,7 +101,7 @@ class Hub(EventRouter):
             self._is_wake_scheduled = False
 
     def _run_calls(self) -> None:
-        # Reset first, so that a call added while this runs wakes the loop again.
+        # Reset first, so that a call added while this method runs wakes the loop again.
         self._is_wake_scheduled = False
         while self._calls:
             function, arguments = self._calls.popleft()
@@ -130,8 +130,7 @@ class Hub(EventRouter):
             self._has_unpublished.set()
 
     def show_that_it_listens(self) -> None:
-        """Publish a message without events. It tells the other processes that this process listens, so they publish
-        their events."""
+        """Publish a message without events, to tell the other processes that this process listens for theirs."""
         self._is_sign_due = True
         self._has_unpublished.set()
 

@@ -128,9 +128,8 @@ class EventRouter(Subscriptions):
     def _is_next(self, pk: int, row: Row) -> bool:
         """Whether consoles may get the row that comes with a message or a read mark.
 
-        They may not if the row was already sent. They also may not if the row contains an earlier change whose own
-        event has not arrived: only that event says in which lists the conversation was before. If that event is lost,
-        the sweep sends the row.
+        The answer is no if the row was already sent, or if it contains an earlier change whose own event has not
+        arrived: only that event says which lists held the conversation before. If it is lost, the sweep sends the row.
         """
         sent = self.sent_rows.get(pk)
         return sent is None or SentRow.of(row) == sent._replace(revision=sent.revision + 1)

@@ -122,8 +122,8 @@ def note_form(request: StaffRequest, uuid: UUID) -> HttpResponse:
 def note(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """Add a note to a conversation. A repeat with the same `client_id` adds nothing.
 
-    A repeat whose text differs is refused. The response then contains the form with this text and a new `client_id`, so
-    that the agent can send it again.
+    A repeat whose text differs is refused. The response then contains the form with the new text and a new `client_id`,
+    so that the agent can send it again.
     """
     conversation = access.conversation_for(request.user, uuid)
     form = NoteForm(request.POST)

@@ -1,4 +1,5 @@
-"""Creates database contents for the measurements with Lianxin's own models and actions. Runs in `manage.py shell`."""
+"""Creates the database contents that the measurements need, using Lianxin's own models and actions. Runs in `manage.py
+shell`."""
 
 from __future__ import annotations
 
@@ -76,7 +77,7 @@ def _cookies(staff: Staff) -> dict[str, str]:
 def take_all() -> list[list[str]]:
     """Let the agents take conversations, one agent after the other, until the queue is empty.
 
-    Return the conversations of each agent, in the order of the agents' cookies.
+    Return a list of conversation ids for each agent, in the order of the agents' cookies.
     """
     agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
     taken: list[list[str]] = [[] for _ in agents]
@@ -92,7 +93,7 @@ def create_conversations(*, waiting: int = 0, active: int = 0, agents: int = 1) 
     """Create conversations with one message each: `waiting` in the queue, and `active` shared among the first `agents`
     agents.
 
-    Return a pair [visitor's token, conversation] for each conversation, the waiting ones first.
+    Return a pair [visitor's token, conversation id] for each conversation, the waiting ones first.
     """
     site = Site.objects.select_related("department").get()
     staff = list(Staff.objects.filter(role=Role.AGENT).order_by("pk")[:agents])
@@ -155,7 +156,8 @@ def take_in_threads(*, threads: int, seconds: float) -> dict[str, float]:
     The threads call the action directly, without HTTP.
     """
     agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
-    # Each thread has its own connection, from a pool as small as a server's.
+    # Give back this thread's connection, so that the threads below can use the whole pool, which is as small as a
+    # server's.
     connection.close()
     next_agents = cycle(agents)
     taken: list[UUID] = []
@@ -198,8 +200,8 @@ def create_archive(*, messages: int) -> dict[str, list[str]]:
     department.
 
     Return lists of words to search for, by kind: common, less common, rare, and words that occur nowhere. Each text
-    begins with one of the Chinese texts in tests/bench/texts.py. Words follow that are drawn from 4,000 two-character
-    words by Zipf's law, as in natural language.
+    begins with one of the Chinese texts in tests/bench/texts.py. After it come words that are drawn from 4,000
+    two-character words by Zipf's law, as in natural language.
     """
     rng = Random(3)
     characters = sorted({letter for text in CHINESE for letter in text if "\u4e00" <= letter <= "\u9fff"})

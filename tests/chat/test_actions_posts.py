@@ -206,8 +206,8 @@ def test_new_post_written_for_an_ended_conversation_is_refused(cast: Cast) -> No
     outcome, events = post_one(repeated_in(second, lost, written_for=first.uuid))
     assert isinstance(outcome, ConversationClosed)
     assert (events, seqs(second)) == ([], [])
-    # A post goes into the new conversation if the post names no conversation, or if it names the new one, which means
-    # that the visitor has sent it again on purpose.
+    # The new conversation accepts a post that names it, because the visitor has sent the post again on purpose. It also
+    # accepts a post that names no conversation.
     assert isinstance(post_one(repeated_in(second, lost, written_for=second.uuid))[0], AcceptedFrame)
     assert isinstance(post_one(repeated_in(second, visitor_post(first)))[0], AcceptedFrame)
 

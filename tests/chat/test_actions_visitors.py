@@ -247,7 +247,8 @@ def test_identify_does_not_move_an_ended_conversation(cast: Cast) -> None:
 def test_identify_keeps_the_customers_open_conversation_and_ends_the_other(
     cast: Cast, announced: Announced
 ) -> None:
-    """Check that an anonymous visitor's conversation ends when they sign in as a customer with an open conversation.
+    """Check that an anonymous visitor's conversation ends when the visitor signs in as a customer who has another open
+    conversation.
 
     Otherwise an agent might take a conversation that its visitor has left.
     """

@@ -98,6 +98,7 @@ def addresses(world: World) -> list[Address]:
         Address("search_results", "search/results", (200, 200, 200, 200), "post", {"q": "吞卡"}),
         Address("presence", "presence", (200, 200, 200, 200), "post", {"status": "busy"}),
         Address("presence", "presence", (400, 400, 400, 400), "post", {"status": "asleep"}),
+        Address("presence", "presence", (200, 200, 200, 200), "post", {"status": "online"}),
         Address("take_next", "next", (200, 200, 409, 200), "post"),
         Address("take", f"conversations/{waiting}/take", (200, 200, 404, 200), "post"),
         Address("take", f"{one}/take", (200, 409, 404, 409), "post"),

@@ -142,9 +142,9 @@ class World:
 
 
 def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    """Return the rows. Leave out the revision and the visitor's read marks for a supervisor.
+    """Return the rows. For a supervisor, leave out the revision and the visitor's read marks.
 
-    A supervisor's list is sent no row when only the visitor's read marks have changed.
+    The server sends a supervisor's list no row if only these read marks have changed.
     """
     marks = ("revision", "visitor_received", "visitor_read")
     if screen.staff.role != "supervisor":

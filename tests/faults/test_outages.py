@@ -201,7 +201,8 @@ def test_visitor_during_a_database_outage_is_asked_to_come_back(bank: Bank, name
 def test_request_during_a_database_outage_is_asked_to_try_again(bank: Bank) -> None:
     """Check the responses while the database is down.
 
-    A person gets a page in their language, and a script gets a refusal with a time to retry. No error may be logged.
+    A person gets a page in their language, and a script gets a refusal with a time to retry. The server must not log an
+    error.
     """
     server = bank.daphne
     session = bank.sessions["mei"].pop()
@@ -217,7 +218,7 @@ def test_request_during_a_database_outage_is_asked_to_try_again(bank: Bank) -> N
 
     for path, language, text in (
         ("/console/", "zh-hans", "系统暂时没有响应"),
-        # The apostrophe of "isn't" is escaped in HTML.
+        # The text is "isn't responding right now", but HTML escapes the apostrophe.
         ("/console/points/", "en", "responding right now"),
         ("/admin/", "zh-hans", "系统暂时没有响应"),
     ):
@@ -428,7 +429,8 @@ def test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: 
         bank.act("mei", widget.conversation, LONG)
         deaf.open(like=widget)
         before = memory_bytes(server)
-        # The answers have 20 MB in total. The kernel's buffers hold only a few MB, and the client reads nothing.
+        # Request answers of 20 MB in total without reading them. The kernel's buffers hold only a few MB, so the server
+        # has to keep the rest in memory or disconnect.
         for _ in range(110):
             deaf.send("fetch", after=0)
         deaf.wait_until_cut(within=20)
@@ -503,7 +505,7 @@ def test_server_killed_during_assignment_assigns_each_conversation_fully_or_not_
 def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> None:
     """Send eight concurrent posts to a server with two database connections.
 
-    None may be refused. The waiting requests must not occupy the connection that the writer needs.
+    All of them must be accepted. The waiting requests must not occupy the connection that the writer needs.
     """
     env = {**bank.daphne.environment(), "LIANXIN_DATABASE_POOL": "2"}
     env = {name: value for name, value in env.items() if name.startswith("LIANXIN_")}
