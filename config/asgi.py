@@ -95,9 +95,9 @@ class StartupHook:
     """ASGI middleware that starts the background work of a process at its first request or WebSocket.
 
     It starts the hub, which delivers events to sockets; the periodic jobs; the router, which assigns conversations;
-    and the drain, which ends the process gracefully. The hub is needed even before a socket is open, because an action may announce an event. A thread loads
-    the index of knowledge points, so that the first search need not wait. The middleware also counts the open HTTP
-    requests for the drain.
+    and the drain, which ends the process gracefully. The hub is needed even before a socket is open, because an action
+    may announce an event. A thread loads the index of knowledge points, so that the first search need not wait. The
+    middleware also counts the open HTTP requests for the drain.
     """
 
     def __init__(self, application: Application) -> None:
