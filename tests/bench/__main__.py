@@ -22,6 +22,7 @@ from tests.bench import (
     idle,
     knowledge,
     paths,
+    routing,
     rows,
     search,
     start,
@@ -82,6 +83,7 @@ MEASURES = {
         assign.assign_rows,
         ("assignments_per_second", "assignments_per_second_action", "assignments_per_second_with_consoles"),
     ),
+    "router": Measure(routing.routing_rows, ("router_assignments_per_second", "assignment_delay_p95_ms")),
     "console": Measure(
         console.console_rows,
         ("console_first_page_ms", "console_first_page_kb", "console_first_page_queries"),

@@ -59,6 +59,8 @@ BUDGETS = {
     "assignments_per_second": Budget("/s", 300, 800, is_least=True),
     "assignments_per_second_action": Budget("/s", is_least=True),
     "assignments_per_second_with_consoles": Budget("/s", is_least=True),
+    "router_assignments_per_second": Budget("/s", 500, 1500, is_least=True),
+    "assignment_delay_p95_ms": Budget("ms", 300, 100),
     "console_first_page_ms": Budget("ms", 100, 50),
     "console_first_page_kb": Budget("KB", 30, 20),
     "console_first_page_queries": Budget("queries"),
