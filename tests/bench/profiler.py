@@ -107,8 +107,8 @@ def summary_of(folded: str) -> str:
 
 
 def _function(frame: str) -> str:
-    """Return the function of a frame as `name (file)`. The file is relative to its package. Line numbers are left
-    out."""
+    """Return the function of a frame as `name (file)`, without its position in the file. A path below site-packages is
+    given relative to it."""
     name, _, location = frame.partition(" (")
     file = location.rstrip(")").rpartition(":")[0] or location.rstrip(")")
     return f"{name} ({file.rpartition('site-packages/')[2]})" if location else name
