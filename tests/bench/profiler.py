@@ -54,7 +54,7 @@ def profiling(pids: Mapping[str, int], seconds: float, *, delay: float) -> Itera
                 profiler.communicate()
                 continue
             if profiler.returncode:
-                print(f"py-spy: {errors.decode(errors='relocation').strip()[-500:]}")
+                print(f"py-spy: {errors.decode(errors='replace').strip()[-500:]}")
     for name in pids:
         file = FOLDER / f"{name}.folded"
         if file.exists():
