@@ -30,7 +30,7 @@ POLL_SECONDS = 1.0
 PAUSE_SECONDS = 0.02
 UPKEEP_SECONDS = 5.0
 
-# What the holder of the lease does every UPKEEP_SECONDS. Each returns the number of conversations changed.
+# The jobs that the holder of the lease runs every UPKEEP_SECONDS. Each returns the number of conversations changed.
 UPKEEP: list[Callable[[], int]] = [lost_agents.return_conversations, overflow.move_overflow]
 
 
