@@ -112,8 +112,8 @@ def answer_question(
     """Mark an answer in the drill and schedule the next repetition of the question.
 
     If the question is answered again, only the first answer counts. Raises NotAnAnswer for an invalid answer. Raises
-    ExamNotFound if the question was not offered to this person, if it can no longer be asked, for example because it is
-    now on somebody's open paper, or if the daily limit is reached.
+    ExamNotFound if the question was not offered to this person or can no longer be asked, or if the daily limit is
+    reached. A question on somebody's open paper, for example, cannot be asked.
     """
     require(by, "use_drill")
     now = now or timezone.now()
