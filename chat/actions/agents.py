@@ -38,8 +38,9 @@ from core.text.cleaning import clean_text
 def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
     """Assign the first waiting conversation of the agent's departments to the agent, and return it.
 
-    `client_id` identifies the click: a repeated request returns the same conversation and takes no other. Raises
-    NobodyWaiting, or QueueRestricted if the agent has a queue restriction for any of these departments.
+    `client_id` identifies the click: a repeated request returns the same conversation and takes no other. If no
+    conversation can be taken, raises QueueRestricted if the agent has a queue restriction for any of these departments,
+    otherwise NobodyWaiting.
     """
     require(staff, "answer")
     request = NextRequest(staff, client_id)
@@ -98,7 +99,8 @@ def transfer_to_agent(*, staff: Staff, uuid: UUID, to: Staff, note: str = "") ->
 
 
 def transfer_to_department(*, staff: Staff, uuid: UUID, to: Department, note: str = "") -> Conversation:
-    """Put an open conversation into a department's queue. The time it has already waited still counts there.
+    """Put an open conversation into a department's queue. The time it has already waited still counts there. Does
+    nothing if it already waits there.
 
     Raises NotAssigned, ConversationClosed, NotFound.
     """
