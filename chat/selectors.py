@@ -1,5 +1,7 @@
-"""Functions that read many conversations, messages and other rows. Each docstring gives the number of database
-queries."""
+"""Functions that read many conversations, messages and other rows. Docstrings give the number of database queries.
+
+A queryset runs one query when it is evaluated.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
@@ -211,7 +213,8 @@ def queue_positions(pks: list[int]) -> dict[int, QueueFrame]:
     """Return the queue positions of these conversations as a dict by id.
 
     Conversations that no longer wait are left out. The estimated waiting time is the position times the department's
-    mean handle time of the last hour, divided by the number of agents online. At most four queries for each department.
+    mean handle time of the last hour, divided by the number of agents online. One query, and at most three for each
+    department.
     """
     wanted = set(pks)
     departments = (

@@ -59,7 +59,8 @@ Info("lianxin_build", "Versions of Lianxin, Python and Django.", registry=regist
 
 
 def stored() -> list[Metric]:
-    """Read the gauges from the database. Four queries over indexes of open conversations."""
+    """Read the gauges from the database. Four queries; those of conversations use indexes of open conversations
+    only."""
     waiting = GaugeMetricFamily("lianxin_waiting", "Visitors in the queue.", labels=["department"])
     longest = GaugeMetricFamily(
         "lianxin_longest_wait_seconds",

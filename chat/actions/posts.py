@@ -111,10 +111,10 @@ def post_batch(
     and this batch adds the values that it writes. They may be outdated, so no post is refused because of them: before a
     refusal, the conversation is read from the database.
 
-    A post with the `client_id` of a stored message gets the first answer again. A visitor's post is compared with the
-    messages of all conversations of that visitor. Raises django.db.Error when the database fails. Some posts may be
-    stored all the same, for example if the answer to a commit was lost. Calling this function again with the same posts
-    is harmless.
+    A post with the `client_id` of a stored message gets the first answer again, or ClientIdReused if its content
+    differs. A visitor's post is compared with the messages of all conversations of that visitor. Raises django.db.Error
+    when the database fails. Some posts may be stored all the same, for example if the answer to a commit was lost.
+    Calling this function again with the same posts is harmless.
     """
     outcomes: dict[int, Outcome] = {}
     events: list[Event] = []

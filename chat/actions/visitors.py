@@ -93,7 +93,11 @@ def start_conversation(
 def _destination(
     site: Site, fields: list[FormField], answers: dict[str, str], topic: int | None
 ) -> tuple[Department, str]:
-    """Return the department and the subject chosen in the form or by a quick topic."""
+    """Return the department of a new conversation, and its subject.
+
+    A department chosen in the form comes before that of the quick topic, and the site's department comes last. The
+    subject is the label of the quick topic, or "" if there is none or the form determined the department.
+    """
     for field in fields:
         if field.kind == FormField.Kind.DEPARTMENT and answers[field.key]:
             chosen = Department.objects.filter(code=answers[field.key], is_active=True).first()

@@ -26,7 +26,7 @@ def stamp(at: datetime) -> str:
 
 
 class Person(Struct, frozen=True):
-    """The data about an agent that other people see. `name_en` is "" if it does not differ from `name`."""
+    """The data about an agent that other people see. `name_en` is "" if the agent has no name in Latin letters."""
 
     id: int
     name: str
@@ -67,7 +67,7 @@ class MessageData(Struct, frozen=True, omit_defaults=True):
 
 
 class Row(Struct, frozen=True, omit_defaults=True):
-    """A conversation as the lists of the console show it. A row with a higher `revision` replaces a lower one."""
+    """A conversation as the lists of the console show it. The row with the highest `revision` is the current one."""
 
     id: str
     revision: int

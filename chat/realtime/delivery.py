@@ -1,8 +1,8 @@
 """Delivers events: directly to the sockets of this process, and through the channel layer to other processes.
 
 This is the only file that names the channel layer, which may lose, repeat and reorder notifications. The database is
-the truth, and a sweep every second or two finds the changes whose notification was lost. All code here except
-`announce`, `announce_on_commit` and `Hub.call` runs on the event-loop thread.
+the truth, and a sweep every second or two finds the changes whose notification was lost. Only `announce`,
+`announce_on_commit`, `Hub.call` and `Hub.one_wake` may be called on threads other than that of the event loop.
 """
 
 import asyncio

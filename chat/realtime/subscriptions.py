@@ -102,8 +102,8 @@ class Subscriptions:
         # Conversations that the next sweep must examine even if their rows have not changed: since the last sweep, a
         # socket has subscribed to the conversation, or an event about it was sent.
         self.touched: set[int] = set()
-        # Touched conversations whose row one screen has loaded from the database, and about which no event was sent in
-        # this process. The other screens of this process may have missed an event.
+        # Touched conversations about which this process had sent no event when a screen loaded their row from the
+        # database. The other screens of this process may have missed an event.
         self.loaded_only: set[int] = set()
         # The ids of notes of the last few seconds that were already sent to the screens of this process.
         self.sent_notes: set[int] = set()

@@ -129,7 +129,7 @@ export interface ConsoleFetch {
   limit?: number;
 }
 
-/** The data about an agent that other people see. `name_en` is "" if it does not differ from `name`. */
+/** The data about an agent that other people see. `name_en` is "" if the agent has no name in Latin letters. */
 export interface Person {
   id: number;
   name: string;
@@ -183,8 +183,9 @@ export interface MessageData {
  * The answer to hello, start and identify frames: the complete state that the widget has to show.
  *
  * `recovered` is false when the messages on screen belong to another conversation; the widget then replaces them with
- * `messages`. The next identity token must contain `nonce`. `verified_seconds` is the time for which the visitor stays
- * verified without a new identity token. `now` is the server's time in milliseconds since 1970, or 0 from old servers.
+ * `messages`. `more` is true if there are later messages to fetch. The next identity token must contain `nonce`.
+ * `verified_seconds` is the time for which the visitor stays verified without a new identity token. `now` is the
+ * server's time in milliseconds since 1970, or 0 from old servers.
  */
 export interface Welcome {
   kind: "welcome";
@@ -230,7 +231,7 @@ export interface RefusedFrame {
   limit?: number;
 }
 
-/** A conversation as the lists of the console show it. A row with a higher `revision` replaces a lower one. */
+/** A conversation as the lists of the console show it. The row with the highest `revision` is the current one. */
 export interface Row {
   id: string;
   revision: number;
@@ -339,7 +340,8 @@ export interface Bye {
 /**
  * The answer to a hello frame.
  *
- * `rows` has every conversation in this agent's lists. The console removes all other conversations from its lists.
+ * `rows` has the conversations in this agent's lists, but only the first ones of the queue, whose length is
+ * `waiting_count`. The console removes all other conversations from its lists.
  */
 export interface ConsoleWelcome {
   kind: "welcome";
