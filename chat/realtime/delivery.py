@@ -40,9 +40,10 @@ from chat.protocol import (
     VisitorTokensVoided,
 )
 from chat.protocol.serializers import state_of
-from chat.realtime import metrics
+
+# Modules, not names: the sweep imports actions, which import this module.
+from chat.realtime import metrics, sweep
 from chat.realtime.subscriptions import SentRow, StaffSocket, Subscriptions
-from chat.realtime.sweep import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ class Hub(Subscriptions):
         self._is_wake_scheduled = False
         self._has_unpublished = asyncio.Event()
         self._listeners.clear()
-        self._tasks = [loop.create_task(sweep(self)), loop.create_task(metrics.watch_loop())]
+        self._tasks = [loop.create_task(sweep.sweep(self)), loop.create_task(metrics.watch_loop())]
         if settings.CHANNEL_LAYERS:
             self._tasks += [loop.create_task(self._publish()), loop.create_task(self._listen())]
 
@@ -200,6 +201,9 @@ class Hub(Subscriptions):
         if sent is not None and row.revision < sent.revision:
             return
         if pk in self.visitors:
+            if row.visitor_away_since is not None:
+                # Another process has seen the visitor leave, or take this process for dead. The sweep corrects it.
+                self.arrived.add(pk)
             for socket in tuple(self.visitors[pk]):
                 socket.state_changed(row)
             self._to_visitors(protocol.encode(StateFrame(state_of(row))), pk)

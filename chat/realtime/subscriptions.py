@@ -5,7 +5,10 @@ Only the event-loop thread may touch these tables.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple, Protocol, Self
+
+from django.utils import timezone
 
 from accounts.models import Staff
 from chat import protocol
@@ -107,21 +110,32 @@ class Subscriptions:
         self.loaded_only: set[int] = set()
         # Notes of the last seconds that were sent to our screens.
         self.sent_notes: set[int] = set()
+        # Conversations whose visitor has connected to this process, and conversations whose visitor has left it, with
+        # the time. The sweep records both in the database.
+        self.arrived: set[int] = set()
+        self.left: dict[int, datetime] = {}
 
     def forget_all(self) -> None:
         for table in (
             *(self.sockets, self.visitors, self.watchers, self.staff, self.widgets),
             *(self._by_staff_id, self._by_department, self._overseers),
             *(self.heads, self.sent_rows, self.touched, self.loaded_only, self.sent_notes),
+            *(self.arrived, self.left),
         ):
             table.clear()
 
     def join(self, pk: int, socket: VisitorSocket) -> None:
+        if not self.visitors[pk]:
+            self.arrived.add(pk)
+            self.left.pop(pk, None)
         self.visitors[pk].add(socket)
         self.touched.add(pk)
 
     def leave(self, pk: int, socket: VisitorSocket) -> None:
         self.visitors[pk].discard(socket)
+        if not self.visitors[pk]:
+            self.arrived.discard(pk)
+            self.left[pk] = timezone.now()
         self._forget(pk)
 
     def add_widget(self, visitor: int, socket: VisitorSocket) -> None:

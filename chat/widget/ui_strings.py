@@ -75,6 +75,7 @@ def widget_strings() -> dict[str, str]:
         "nobody": _("We'll answer as soon as someone is here"),
         "is_typing": _("{name} is typing…"),
         "ended": _("This chat has ended"),
+        "abandoned": _("You left the queue while you were away"),
         "missing": _("Fill this in first."),
         "too_long": _("That is too long. Please send it in parts."),
         "retry": _("Try again"),

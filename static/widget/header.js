@@ -24,7 +24,7 @@ export function drawHeader(session, strings) {
 
   function statusText() {
     if (status === "ended") return strings.over;
-    if (conversation.isEnded) return strings.ended;
+    if (conversation.isEnded) return state?.status === "abandoned" ? strings.abandoned : strings.ended;
     if (agent) return `${fill(strings.number, { number: agent.number })} · ${statusLine.dataset.name}`;
     if (isAlone) return strings.nobody;
     if (queue) {

@@ -148,6 +148,7 @@ export class ThreadView {
   #readOnlyReason(row, isMine) {
     const strings = this.#strings;
     if (row.status === "closed") return strings.closed;
+    if (row.status === "abandoned") return strings.abandoned;
     if (isRestricted(this.#store.state, row)) return strings.waiting_barred;
     if (row.status === "waiting") return strings.waiting_first;
     if (!isMine) return fill(strings.not_mine, { name: row.agent ? `${isolated(row.agent.name)} ${row.agent.number}` : "" });
