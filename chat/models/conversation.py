@@ -249,7 +249,10 @@ class Assignment(models.Model):
                 name="one_conversation_for_a_press",
             ),
         ]
-        indexes = [models.Index(fields=["agent", "-id"], name="assignments_of_one_agent")]
+        indexes = [
+            models.Index(fields=["agent", "-id"], name="assignments_of_one_agent"),
+            models.Index(fields=["department", "at"], name="assignments_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.conversation_id} {self.agent_id}"

@@ -11,9 +11,9 @@ from typing import NamedTuple, Protocol, Self
 from django.utils import timezone
 
 from accounts.models import Staff
-from chat import protocol
 from chat.models import OPEN, Status, Visitor
 from chat.protocol import Row
+from chat.queue_estimates import QueuePosition
 
 
 class SentRow(NamedTuple):
@@ -40,7 +40,7 @@ class VisitorSocket(Protocol):
 
     def state_changed(self, row: Row) -> None: ...
 
-    def send_position(self, frame: protocol.QueueFrame) -> None: ...
+    def send_position(self, position: QueuePosition) -> None: ...
 
     def lost_conversation(self) -> None: ...
 

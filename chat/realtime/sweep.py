@@ -166,9 +166,9 @@ async def send_queue_positions(hub: "Hub") -> None:
     if not waiting:
         return
     positions = await in_thread(selectors.queue_positions, list(waiting))
-    for pk, frame in positions.items():
+    for pk, position in positions.items():
         for socket in waiting[pk]:
-            socket.send_position(frame)
+            socket.send_position(position)
 
 
 async def _check_rights(hub: "Hub") -> None:

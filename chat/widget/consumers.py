@@ -23,7 +23,6 @@ from chat.protocol import (
     Logout,
     Ping,
     Pong,
-    QueueFrame,
     Rate,
     Row,
     Start,
@@ -33,6 +32,7 @@ from chat.protocol import (
     VisitorTyping,
 )
 from chat.protocol import PostFrame as PostFrame
+from chat.queue_estimates import QueuePosition, ShownPosition
 from chat.realtime import metrics
 from chat.realtime.coalescing import Disconnected, Overloaded, RequestCoalescer
 from chat.realtime.delivery import announce, hub
@@ -72,7 +72,7 @@ class VisitorConsumer(Socket):
         self._is_returning = False
         self._queue_of_posts = PostSequencer(self._submit, self._answer_post)
         self._is_identifying = False
-        self._position: QueueFrame | None = None
+        self._position = ShownPosition()
         self._address = address_of(self.scope)
         self._post_limit = limits.posts()
         self._repeat_lookup_limit = limits.posts()
@@ -208,7 +208,7 @@ class VisitorConsumer(Socket):
         self._is_returning = session.is_returning
         self._register_widget(session.visitor)
         self.visitor_uuid, self.visitor, self.pk = session.visitor_uuid, session.visitor, session.pk
-        self.is_waiting, self._position = False, None
+        self.is_waiting, self._position = False, ShownPosition()
         with self.holding() as first:
             if self.pk is not None:
                 hub.join(self.pk, self)
@@ -340,7 +340,9 @@ class VisitorConsumer(Socket):
         if row.level == Level.VERIFIED and self.visitor is not None and self.visitor.level != Level.VERIFIED:
             # The conversation now belongs to a customer, because of a sign-in on another socket.
             self.lost_conversation()
-        self.is_waiting, self._position = row.status == "waiting", None
+        is_waiting = row.status == "waiting"
+        if is_waiting != self.is_waiting:
+            self.is_waiting, self._position = is_waiting, ShownPosition()
 
     def lost_conversation(self) -> None:
         """End the socket because its conversation belongs to another visitor now.
@@ -359,7 +361,6 @@ class VisitorConsumer(Socket):
             return
         self.end("superseded", retry_after_ms=randint(*SUPERSEDED_RETRY_MS))
 
-    def send_position(self, frame: QueueFrame) -> None:
-        if frame != self._position:
-            self._position = frame
+    def send_position(self, position: QueuePosition) -> None:
+        if (frame := self._position.update(position)) is not None:
             self.answer(frame)

@@ -294,13 +294,17 @@ export interface StateFrame {
 /**
  * The queue position of a waiting visitor.
  *
- * `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online.
+ * `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online or the wait
+ * cannot be estimated. If the estimate is uncertain, the wait may last up to `estimate_max_seconds`. `reason` says why
+ * the place or the estimate has risen: `emergency_first`, `earlier_place`, `fewer_agents` or `slower`.
  */
 export interface QueueFrame {
   kind: "queue";
   place: number;
   estimate_seconds: number | null;
   online: boolean;
+  estimate_max_seconds?: number | null;
+  reason?: string;
 }
 
 export interface TypingFrame {
