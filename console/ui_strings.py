@@ -47,6 +47,7 @@ def _list_strings() -> dict[str, str]:
         "seconds": _("{count} s"),
         "minutes": _("{count} min"),
         "hours": _("{count} h {minutes} min"),
+        "left": _("left {time} ago"),
         "more_waiting": _("and {count} more"),
         "barred": _("exam required"),
         "took": _("You took the conversation with {name}."),
