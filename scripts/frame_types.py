@@ -31,7 +31,8 @@ PRIMITIVES: dict[type[types.Type], str] = {
 
 
 def frame_types() -> str:
-    """Return the text of the file: an interface for each struct, and a union of the frames of each direction."""
+    """Return the text of the file: an interface for each struct and TypedDict, and four unions: the frames that the
+    visitor sends and receives, and those that the console sends and receives."""
     interfaces: dict[str, str] = {}
     unions = []
     for name in (*SENT_BY_CLIENTS, *SENT_BY_SERVER):
@@ -46,8 +47,8 @@ def frame_types() -> str:
 def _add(info: Any, interfaces: dict[str, str], *, is_sent_by_client: bool) -> None:
     """Add the interface of a struct or TypedDict, after the interfaces of the structs that it contains.
 
-    A field is optional if it may be missing on the wire: the server leaves out defaults only of structs with
-    `omit_defaults`, and a client may leave out any field that has a default.
+    A field is optional if it can be missing on the wire. The server leaves out default values only in structs with
+    `omit_defaults`. A client may leave out any field that has a default.
     """
     name = info.cls.__name__
     if name in interfaces:

@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Make garbage collections as rare as in a server, which saves a twentieth of the time."""
+    """Make garbage collections as rare as in a server, which saves a twentieth of the tests' time."""
     gc_tuning.freeze_and_collect_rarely()
 
 
@@ -83,7 +83,8 @@ def cast(db: None) -> Cast:
 
 @pytest.fixture(scope="module")
 def shared_transaction(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Open a transaction for data that all tests of a module read. After each test, its own changes are rolled back."""
+    """Open a transaction for data that all tests of a module read. The changes that a test makes itself are rolled back
+    after the test."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield
         transaction.set_rollback(True)
@@ -209,6 +210,7 @@ def _empty_tables(_: TransactionTestCase) -> None:
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
-    """Handle a termination signal like Ctrl-C, so that fixtures stop their servers. A second signal is ignored."""
+    """Handle a termination signal: raise KeyboardInterrupt, as Ctrl-C does, so that fixtures stop their servers. Ignore
+    the same signal from then on."""
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,5 +1,5 @@
-"""The people and objects that most tests use: a bank's site, two departments, staff members, and functions for
-visitors.
+"""The people and objects that most tests use: a bank's site, two departments, staff members, and functions that start
+conversations and store messages.
 
 `PEOPLE` are plain descriptions for tests with browsers and servers. `Cast` has the same people as database objects.
 """
@@ -21,6 +21,7 @@ from chat.actions import agents, posts, visitors
 from chat.models import Conversation, FormField, QuickTopic, Site, Visitor, WrapUpCode
 from chat.protocol import AcceptedFrame
 from chat.protocol.serializers import person_of
+from routing.actions import taking
 
 PASSWORD = "lamp-in-the-window"
 SITE_KEY = "qinglan"
@@ -146,6 +147,18 @@ def go_online(*staff: Staff) -> None:
         presence.set_status(staff=member, status=PresenceStatus.ONLINE)
 
 
+def take_next_as(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
+    """Take the next conversation as an agent who goes online first."""
+    go_online(staff)
+    return taking.take_next(staff=staff, client_id=client_id)
+
+
+def take_as(*, staff: Staff, uuid: UUID) -> Conversation:
+    """Take a conversation as an agent who goes online first."""
+    go_online(staff)
+    return taking.take(staff=staff, uuid=uuid)
+
+
 def start(
     cast: Cast, *, visitor: UUID | None = None, name: str = "", department: str = "", language: str = "zh"
 ) -> Conversation:
@@ -160,7 +173,8 @@ def start(
 
 
 def start_with(cast: Cast, agent: Staff, *, language: str = "zh") -> Conversation:
-    """Start a conversation of a new visitor in the agent's department and assign it to the agent."""
+    """Start a conversation of a new visitor in the agent's first department, put the agent online, and assign the
+    conversation to the agent."""
     first = agent.departments.order_by("order").first()
     conversation = start(cast, department=first.code if first else "", language=language)
     go_online(agent)

@@ -68,7 +68,7 @@ class MessageData(Struct, frozen=True, omit_defaults=True):
     payload: Annotated[dict[str, Any], Meta(extra={"keys": Payload})] = {}
 
 
-class Row(Struct, frozen=True):
+class Row(Struct, frozen=True, omit_defaults=True):
     """A conversation as the lists of the console show it. A row with a higher `revision` replaces a lower one."""
 
     id: str
@@ -93,9 +93,9 @@ class Row(Struct, frozen=True):
     visitor_read: int
     agent_received: int
     agent_read: int
-    rating: int | None = None
     # The waiting list is in the order of `queue_time`, earliest first.
-    queue_time: str = ""
+    queue_time: str
+    rating: int | None = None
     # One of `chat.models.Emergency`, and the words or the subject that raised it.
     emergency: str = ""
     emergency_reason: str = ""

@@ -9,11 +9,11 @@ const PATHS = {
   file: "M15 2H6a2 2 0 0 0-2 2v16a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2V7ZM14 2v6h6M8 13h8M8 17h5",
 };
 
-/** Returns the element with this id, which the page must have. @param {string} id @returns {HTMLElement} */
+/** Returns the element with this id. The page must contain it. @param {string} id @returns {HTMLElement} */
 export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /**
- * Sets an element's text unless it is already the same, because a screen reader would read it again.
+ * Sets an element's text unless it is already the same, because a screen reader would read an unchanged text again.
  *
  * @param {Element} element
  * @param {string} text

@@ -1,6 +1,7 @@
-"""`python -m tests.bench [--only NAME...] [--quick] [--profile] [--split] [--seconds S]`: measure, and print a table.
+"""`python -m tests.bench [--only NAME...] [--quick] [--long] [--profile] [--split] [--seconds S] [--write FILE]`:
+measure, and print a table.
 
-The table is also written to var/bench.json.
+The table is also written to FILE, by default var/bench.json.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.bench import (
     idle,
     knowledge,
     paths,
+    routing,
     rows,
     search,
     start,
@@ -82,6 +84,7 @@ MEASURES = {
         assign.assign_rows,
         ("assignments_per_second", "assignments_per_second_action", "assignments_per_second_with_consoles"),
     ),
+    "router": Measure(routing.routing_rows, ("router_assignments_per_second", "assignment_delay_p95_ms")),
     "console": Measure(
         console.console_rows,
         ("console_first_page_ms", "console_first_page_kb", "console_first_page_queries"),
@@ -134,8 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
-    """Print the table row by row and write it to `file`. Then list the rows that were void or missed their limit
-    `must`.
+    """Print the table row by row and write it to `file`. Then list the rows that were void or missed their `must`
+    limit.
 
     Return the exit code, which is 1 if a row was void twice.
     """

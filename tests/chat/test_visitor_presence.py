@@ -29,8 +29,9 @@ from chat.protocol.serializers import person_of
 from chat.widget import sessions
 from chat.widget.tokens import token_for
 from core.models import Lease
+from routing.actions import taking
 from tests.conftest import Announced
-from tests.people import Cast, say, start, start_with
+from tests.people import Cast, go_online, say, start, start_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -331,7 +332,8 @@ def test_visitor_who_returns_in_time_gets_the_former_place(
     assert isinstance(changed, ConversationChanged)
     assert (posted.message.payload["code"], changed.was_status) == ("rejoined", "abandoned")
     # The next agent gets this conversation, not the one that has started meanwhile.
-    assert agents.take_next(staff=cast.mei).pk == conversation.pk
+    go_online(cast.mei)
+    assert taking.take_next(staff=cast.mei).pk == conversation.pk
 
 
 def test_visitor_who_returns_too_late_starts_anew(cast: Cast, announced: Announced) -> None:
@@ -378,11 +380,12 @@ def test_place_is_kept_as_long_as_the_policy_of_the_department_says(
 
 def test_agent_cannot_write_to_an_abandoned_conversation(cast: Cast) -> None:
     conversation = abandon(cast)
+    go_online(cast.mei)
     post = Post(conversation.pk, uuid4(), "您还在吗", agent=person_of(cast.mei))
     (outcome,), _ = post_batch([post])
     assert isinstance(outcome, ConversationClosed)
     with pytest.raises(ConversationClosed):
-        agents.take(staff=cast.mei, uuid=conversation.uuid)
+        taking.take(staff=cast.mei, uuid=conversation.uuid)
     assert status_of(conversation) == "abandoned"
 
 

@@ -54,7 +54,7 @@ print("loaded", json.dumps({{
 class SmallPostgres(PrivatePostgres):
     """PostgreSQL on an in-memory file system of DISK bytes, so that tests can fill it.
 
-    `is_small` is false if we may not mount such a file system; PostgreSQL then uses the normal disk.
+    `is_small` is false if we are not allowed to mount such a file system; PostgreSQL then uses the normal disk.
     """
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ class Bank:
         self.wrap_up = data["wrap_up"]
 
     def forget(self) -> None:
-        """Remove the conversations and visitors of a run. Staff and site stay."""
+        """Remove the conversations, visitors and presence records of a run. Staff and site stay."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute("TRUNCATE chat_visitor, accounts_presence CASCADE")
 

@@ -2,7 +2,7 @@
 
 All clients use one address. Each connection goes to a random server process, so a client that reconnects may reach
 another process (no sticky sessions). Faults act on the bytes of TCP streams, not on packets. A black hole holds bytes
-back and delivers them when it is healed, as retransmission would. Only a reset loses bytes.
+back and delivers them when it is healed, as retransmission would. Only a reset and a cut inside a frame lose bytes.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ class Link:
         try:
             await asyncio.gather(*pumps)
         except (OSError, RuntimeError):
-            # One end has closed the connection. Let the other end learn of this now, unless a black hole hides it.
+            # One end has closed the connection. Close the other end too (below), but only after any black hole has
+            # ended.
             for direction in (self.up, self.down):
                 await direction._wait_out_black_hole()
         finally:
@@ -117,7 +118,7 @@ class Link:
             writer.close()
 
     def reset(self) -> None:
-        """Send RST to both sides. Data under way is lost."""
+        """Send RST to both sides. Data in flight is lost."""
         for writer in self._writers:
             raw: socket.socket | None = writer.get_extra_info("socket")
             if raw is not None:
@@ -167,7 +168,7 @@ class Proxy:
         return self._rng.sample(links, count)
 
     def heal(self) -> None:
-        """Restore normal conditions on all connections."""
+        """Restore normal conditions on all connections, also on those that are opened later."""
         self.on_new = None
         for link in self.links:
             for direction in (link.up, link.down):

@@ -20,8 +20,9 @@ CONV, OTHER = "c1", "c2"
 def history() -> list[Record]:
     """Return a correct history.
 
-    A visitor sends two messages, the screens of the visitor and of agent Mei show them, and Mei adds a note. Another
-    visitor has a conversation of their own.
+    A visitor sends two messages that are accepted, one that gets no answer and one that is refused. The screens of the
+    visitor and of agent Mei show the accepted ones, and Mei adds a note. Another visitor has a conversation of their
+    own.
     """
     records: list[dict[str, Any]] = [
         {"op": "staff", "who": "mei", "departments": ["cards"]},
@@ -358,8 +359,8 @@ def test_a_browser_message_without_client_id_is_matched_by_its_body() -> None:
 
 
 def test_a_message_stored_before_an_earlier_one_put_off_is_a_violation() -> None:
-    """Check that a post refused with a time to retry, and sent again, must still be stored before later posts of the
-    same connection."""
+    """Check the rule for a post that was refused with a time to retry and sent again: it must still be stored before
+    later posts of the same connection."""
     records = history()
     overtake_on_one_connection(records)
     records.append({**first(records, "send", id="p"), "t": 91.0})

@@ -38,7 +38,7 @@ export class Composer {
   #warnedText = "";
   /** The `source` of the knowledge point from which the text was made, or "". */
   #source = "";
-  /** The draft before a point was inserted, which Escape restores. @type {{body: string, source: string} | null} */
+  /** The draft as it was before a point was inserted. Escape restores it. @type {{body: string, source: string} | null} */
   #beforePoint = null;
 
   /**
@@ -82,7 +82,7 @@ export class Composer {
 
   /**
    * Inserts the text of a point at the caret, or as the whole draft if that is empty. The agent can edit it, and Escape
-   * removes it again. Inserting the same point twice in a row does nothing.
+   * removes it again. If the point that was inserted last is inserted once more, nothing happens.
    *
    * @param {{text: string, source: string}} point
    */

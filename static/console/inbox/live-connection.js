@@ -25,7 +25,7 @@ export class LiveConnection {
   #isOpen = false;
   /** @type {Set<string>} */
   #watched = new Set();
-  /** @type {Map<string, number>} when messages missing in a conversation were last requested */
+  /** @type {Map<string, number>} when the missing messages of a conversation were last requested */
   #fetchedAt = new Map();
   /** @type {Map<string, string>} the read mark last sent, by conversation */
   #sentReadMarks = new Map();
@@ -63,7 +63,7 @@ export class LiveConnection {
     this.#socket.send({ kind: "typing", conversation });
   }
 
-  /** Marks the conversation as read up to the last message that has been visible on this screen. @param {string} id */
+  /** Marks the conversation as read up to its last message. Call it while that message is visible. @param {string} id */
   read(id) {
     const thread = this.#store.state.threads[id];
     if (thread?.isLoaded) this.#sendReadMark(thread.row, headOf(thread));
