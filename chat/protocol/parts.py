@@ -37,11 +37,13 @@ class Person(Struct, frozen=True):
 class Payload(TypedDict, total=False):
     """The data of a message besides its text. The keys depend on the message's type.
 
-    `code` is the kind of an event. `choices` are the choices of a quick reply. `card` says how the message is shown:
-    `place` for a branch, whose facts are also in the body. All other keys describe an attachment.
+    `code` is the kind of an event. `to_visitor` is the text of an event for its visitor, if it differs from the body.
+    `choices` are the choices of a quick reply. `card` says how the message is shown: `place` for a branch, whose facts
+    are also in the body. All other keys describe an attachment.
     """
 
     code: str
+    to_visitor: str
     choices: list[str]
     card: str
     attachment: str

@@ -75,15 +75,19 @@ class StateFrame(Struct, tag_field="kind", tag="state"):
     state: State
 
 
-class QueueFrame(Struct, tag_field="kind", tag="queue"):
+class QueueFrame(Struct, tag_field="kind", tag="queue", frozen=True, omit_defaults=True):
     """The queue position of a waiting visitor.
 
-    `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online.
+    `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online or the wait
+    cannot be estimated. If the estimate is uncertain, the wait may last up to `estimate_max_seconds`. `reason` says why
+    the place or the estimate has risen: `emergency_first`, `earlier_place`, `fewer_agents` or `slower`.
     """
 
     place: int
     estimate_seconds: int | None
     online: bool
+    estimate_max_seconds: int | None = None
+    reason: str = ""
 
 
 class TypingFrame(Struct, tag_field="kind", tag="is_typing", omit_defaults=True):

@@ -18,7 +18,6 @@ from chat.protocol import (
     Logout,
     Ping,
     Pong,
-    QueueFrame,
     Rate,
     Row,
     Start,
@@ -28,6 +27,7 @@ from chat.protocol import (
     VisitorTyping,
 )
 from chat.protocol import PostFrame as PostFrame
+from chat.queue_estimates import QueuePosition, ShownPosition
 from chat.realtime import metrics
 from chat.realtime.coalescing import Disconnected, Overloaded, RequestCoalescer
 from chat.realtime.delivery import announce, hub
@@ -65,7 +65,7 @@ class VisitorConsumer(PostingSocket):
         self.is_waiting = False
         self._is_returning = False
         self._is_identifying = False
-        self._position: QueueFrame | None = None
+        self._position = ShownPosition()
         self._address = address_of(self.scope)
         self._start_limit = limits.starts()
         self._request_limit = limits.control_requests()
@@ -199,7 +199,7 @@ class VisitorConsumer(PostingSocket):
         self._is_returning = session.is_returning
         self._register_widget(session.visitor)
         self.visitor_uuid, self.visitor, self.pk = session.visitor_uuid, session.visitor, session.pk
-        self.is_waiting, self._position = False, None
+        self.is_waiting, self._position = False, ShownPosition()
         with self.holding() as first:
             if self.pk is not None:
                 hub.join(self.pk, self)
@@ -263,7 +263,9 @@ class VisitorConsumer(PostingSocket):
         if row.level == Level.VERIFIED and self.visitor is not None and self.visitor.level != Level.VERIFIED:
             # The conversation now belongs to a customer, because of a sign-in on another socket.
             self.lost_conversation()
-        self.is_waiting, self._position = row.status == "waiting", None
+        is_waiting = row.status == "waiting"
+        if is_waiting != self.is_waiting:
+            self.is_waiting, self._position = is_waiting, ShownPosition()
 
     def lost_conversation(self) -> None:
         """End the socket because its conversation belongs to another visitor now.
@@ -282,7 +284,6 @@ class VisitorConsumer(PostingSocket):
             return
         self.end("superseded", retry_after_ms=randint(*SUPERSEDED_RETRY_MS))
 
-    def send_position(self, frame: QueueFrame) -> None:
-        if frame != self._position:
-            self._position = frame
+    def send_position(self, position: QueuePosition) -> None:
+        if (frame := self._position.update(position)) is not None:
             self.answer(frame)

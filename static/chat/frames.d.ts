@@ -152,8 +152,9 @@ export interface State {
 /**
  * The data of a message besides its text. The keys depend on the message's type.
  *
- * `code` is the kind of an event. `choices` are the choices of a quick reply. `card` says how the message is shown:
- * `place` for a branch, whose facts are also in the body. All other keys describe an attachment.
+ * `code` is the kind of an event. `to_visitor` is the text of an event for its visitor, if it differs from the body.
+ * `choices` are the choices of a quick reply. `card` says how the message is shown: `place` for a branch, whose facts
+ * are also in the body. All other keys describe an attachment.
  */
 export interface Payload {
   attachment?: string;
@@ -163,6 +164,7 @@ export interface Payload {
   content_type?: string;
   height?: number | null;
   size?: number;
+  to_visitor?: string;
   width?: number | null;
 }
 
@@ -293,13 +295,17 @@ export interface StateFrame {
 /**
  * The queue position of a waiting visitor.
  *
- * `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online.
+ * `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online or the wait
+ * cannot be estimated. If the estimate is uncertain, the wait may last up to `estimate_max_seconds`. `reason` says why
+ * the place or the estimate has risen: `emergency_first`, `earlier_place`, `fewer_agents` or `slower`.
  */
 export interface QueueFrame {
   kind: "queue";
   place: number;
   estimate_seconds: number | null;
   online: boolean;
+  estimate_max_seconds?: number | null;
+  reason?: string;
 }
 
 export interface TypingFrame {

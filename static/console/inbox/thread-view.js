@@ -1,9 +1,9 @@
 /** The open conversation: its header, the available tools, and the scroll position. */
 
 import { isolated } from "../../chat/bidi.js";
-import { byId } from "../../chat/dom.js";
+import { byId, setText } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
-import { nameOf, isolatedName } from "./conversation-lists.js";
+import { awayText, nameOf, isolatedName } from "./conversation-lists.js";
 import { MessageList } from "./message-list.js";
 import { BASE } from "../requests.js";
 import { isRestricted } from "./state.js";
@@ -48,7 +48,10 @@ export class ThreadView {
     // A loaded image or a growing composer must not push the last message out of view.
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(byId("messages"));
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(this.#scroller);
-    setInterval(() => this.#drawTyping(), 1000);
+    setInterval(() => {
+      this.#drawTyping();
+      if (store.row) this.#drawAbout(store.row);
+    }, 1000);
     document.addEventListener("day-changed", () => this.draw());
   }
 
@@ -119,9 +122,7 @@ export class ThreadView {
     const strings = this.#strings;
     const { me } = this.#store.state;
     byId("conversation-name").textContent = nameOf(row, strings);
-    const about = [strings[row.level], this.#departments[row.department], isolated(row.subject)].filter(Boolean);
-    byId("conversation-about").textContent = about.join(" · ");
-    byId("conversation-about").dataset.level = row.level;
+    this.#drawAbout(row);
     const isMine = row.agent?.id === me.id && row.status !== "waiting";
     const isOpen = row.status === "waiting" || row.status === "active";
     const allowed = {
@@ -144,10 +145,19 @@ export class ThreadView {
     byId("conversation-state-exam").hidden = !isRestricted(this.#store.state, row);
   }
 
+  /** @param {Row} row */
+  #drawAbout(row) {
+    const strings = this.#strings;
+    const about = [awayText(row, strings), strings[row.level], this.#departments[row.department], isolated(row.subject)];
+    setText(byId("conversation-about"), about.filter(Boolean).join(" · "));
+    byId("conversation-about").dataset.level = row.level;
+  }
+
   /** @param {Row} row @param {boolean} isMine @returns {string} why the agent cannot write here, or "" */
   #readOnlyReason(row, isMine) {
     const strings = this.#strings;
     if (row.status === "closed") return strings.closed;
+    if (row.status === "abandoned") return strings.abandoned;
     if (isRestricted(this.#store.state, row)) return strings.waiting_barred;
     if (row.status === "waiting") return strings.waiting_first;
     if (!isMine) return fill(strings.not_mine, { name: row.agent ? `${isolated(row.agent.name)} ${row.agent.number}` : "" });
