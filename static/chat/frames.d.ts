@@ -254,14 +254,14 @@ export interface Row {
   visitor_read: number;
   agent_received: number;
   agent_read: number;
-  rating: number | null;
-  queue_time: string;
-  emergency: string;
-  emergency_reason: string;
-  skill: number | null;
-  offered_to: number | null;
-  offered_until: string | null;
-  visitor_away_since: string | null;
+  rating?: number | null;
+  queue_time?: string;
+  emergency?: string;
+  emergency_reason?: string;
+  skill?: number | null;
+  offered_to?: number | null;
+  offered_until?: string | null;
+  visitor_away_since?: string | null;
 }
 
 export interface MessageFrame {

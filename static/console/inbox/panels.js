@@ -16,7 +16,8 @@ export function followCard(store) {
   store.subscribe(() => {
     const { row, current } = store;
     // Fetch the card again when one of these has changed.
-    const wantedKey = row && current ? [current, row.status, row.level, row.visitor_name, row.rating].join() : "";
+    const parts = row && [current, row.status, row.agent?.id, row.level, row.visitor_name, row.rating];
+    const wantedKey = parts && current ? parts.join() : "";
     if (wantedKey === drawnKey) return;
     drawnKey = wantedKey;
     empty.hidden = Boolean(wantedKey);
