@@ -16,36 +16,42 @@ from routing.models import DepartmentPolicy
 
 
 def initial_state(staff: Staff) -> dict[str, Any]:
-    """Return the initial state for static/console/inbox/state.js, as data for JSON. At most ten queries.
-
-    The key `me` describes the signed-in person and lists the departments from whose queues they are not
-    allowed to take conversations today. `policies` says by department how conversations reach agents.
-    """
+    """Return the initial state for static/console/inbox/state.js, as data for JSON. At most ten queries."""
     lists = selectors.lists_for(staff)
     presence = selectors.presence_of(staff)
+    duty = duty_of(staff)
+    own_policies = [duty["policies"][pk] for pk in duty["me"]["departments"]]
+    return {
+        **duty,
+        "skills": {skill.pk: str(skill) for skill in Skill.objects.all()},
+        "rows": msgspec.to_builtins(lists.rows),
+        "waiting_count": lists.waiting_count,
+        "presence": str(presence),
+        "seconds_since_assignment": _seconds_since_assignment(staff, own_policies),
+        "presence_reason": _presence_reason(staff) if presence == PresenceStatus.AWAY else "",
+    }
+
+
+def duty_of(staff: Staff) -> dict[str, Any]:
+    """Return what an administrator or supervisor may change while the console is open. Three queries.
+
+    The key `me` describes the signed-in person and lists the departments from whose queues they are not allowed to take
+    conversations today. `policies` says by department how conversations reach agents.
+    """
     departments = list(Department.objects.select_related("policy"))
-    own = list(staff.departments.values_list("pk", flat=True))
-    policies = {department.pk: _policy_of(department) for department in departments}
+    barred = restricted_departments(staff).order_by().values_list("department", flat=True).distinct()
     return {
         "me": {
             "id": staff.pk,
             "number": staff.number,
             "sees_all": may(staff, "see_all_conversations"),
             "may_choose": may(staff, "choose_from_queue"),
-            "departments": own,
-            "barred": list(
-                restricted_departments(staff).order_by().values_list("department", flat=True).distinct()
-            ),
+            "departments": list(staff.departments.values_list("pk", flat=True)),
+            "barred": list(barred),
             "capacity": staff.capacity,
         },
         "departments": {department.pk: department.name_in(get_language()) for department in departments},
-        "skills": {skill.pk: str(skill) for skill in Skill.objects.all()},
-        "policies": policies,
-        "rows": msgspec.to_builtins(lists.rows),
-        "waiting_count": lists.waiting_count,
-        "presence": str(presence),
-        "seconds_since_assignment": _seconds_since_assignment(staff, (policies[pk] for pk in own)),
-        "presence_reason": _presence_reason(staff) if presence == PresenceStatus.AWAY else "",
+        "policies": {department.pk: _policy_of(department) for department in departments},
     }
 
 

@@ -20,6 +20,7 @@ _one = "conversations/<uuid:uuid>"
 urlpatterns = [
     path("", views.inbox, name="inbox"),
     path("today", views.today, name="today"),
+    path("duty", views.duty, name="duty"),
     path("presence", presence_views.presence, name="presence"),
     path("next", assignment_views.take_next, name="take_next"),
     path(f"{_one}/", views.conversation, name="conversation"),

@@ -73,7 +73,7 @@ CONSOLE = {
         ),
         FORM,
     ),
-    **dict.fromkeys(("replies", "replies_page", "reply_edit", "exams", "drill", "suggestions"), OWN),
+    **dict.fromkeys(("replies", "replies_page", "reply_edit", "exams", "drill", "suggestions", "duty"), OWN),
     **dict.fromkeys(
         (
             *(

@@ -86,6 +86,7 @@ def addresses(world: World) -> list[Address]:
         Address("reply_edit", f"replies/{world.shared.pk}/", (404, 404, 404, 200), is_page=True),
         Address("replies", "replies.json", (200, 200, 200, 200)),
         Address("today", "today", (200, 200, 200, 200)),
+        Address("duty", "duty", (200, 200, 200, 200)),
         Address("thread", f"{one}/thread", (200, 200, 404, 200)),
         Address("thread", f"{other}/thread", (200, 200, 404, 200)),
         Address("card", f"{one}/card", (200, 200, 404, 200)),

@@ -129,6 +129,16 @@ def test_the_initial_state_has_the_policies_the_capacity_and_the_pause(cast: Cas
     assert 0 <= initial_state(cast.mei)["seconds_since_assignment"] < 60
 
 
+def test_an_open_console_learns_a_changed_capacity_and_policy(cast: Cast) -> None:
+    client = client_of(cast.mei)
+    Staff.objects.update(capacity=3)
+    set_mode(cast, Mode.OFFER, offer_seconds=15)
+    duty = client.get("/console/duty").json()
+    assert duty["me"]["capacity"] == 3
+    assert duty["policies"][str(cast.cards.pk)]["offer_seconds"] == 15
+    assert duty["policies"][str(cast.loans.pk)]["mode"] == "pull"
+
+
 def test_the_initial_state_says_why_the_system_has_set_the_presence(cast: Cast) -> None:
     go_online(cast.mei)
     set_away(staff=cast.mei, reason="missed_offers")

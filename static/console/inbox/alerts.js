@@ -94,7 +94,7 @@ export class Alerts {
     const hasMoreUnread = unread > this.#unread;
     const fresh = active.filter(({ kind, key }) => (kind === "unread" ? hasMoreUnread : !this.#reported.has(key)));
     const waitingCount = takeable(state).length;
-    const isQueueLonger = waitingCount > this.#waiting && this.#settings.isOn("waiting");
+    const isQueueLonger = waitingCount > this.#waiting && state.presence === "online" && this.#settings.isOn("waiting");
     this.#unread = unread;
     this.#waiting = waitingCount;
     this.#reported = new Set(active.map(({ key }) => key));

@@ -1,6 +1,6 @@
-/** What needs the agent's attention: emergencies, offers, conversations gained or lost, long waits, unread messages. Pure functions. */
+/** Finds what needs the agent's attention: emergencies, offers, conversations gained or lost, long waits, unread messages. Pure. */
 
-import { isRestricted, mine, offers, waiting } from "./state.js";
+import { isRestricted, mine, offers, policyOf, waiting } from "./state.js";
 
 /** @import { Person, Row } from "../../chat/frames.d.ts" */
 /** @import { ConsoleState } from "./types.d.ts" */
@@ -27,9 +27,9 @@ export const KINDS = ["emergency", "offer", "gained", "lost", "waiting", "unread
  * @returns {Attention[]}
  */
 export function attentionFor(state, { moves, seen, waitingSeconds, now }) {
-  const longWaiting = takeable(state).filter(
-    (row) => !(row.id in seen) && now - Date.parse(row.waiting_since) >= waitingSeconds * 1000,
-  );
+  const isLate = (/** @type {Row} */ row) => now - Date.parse(row.waiting_since) >= waitingSeconds * 1000;
+  const queue = state.presence === "online" ? takeable(state) : [];
+  const longWaiting = queue.filter((row) => !(row.id in seen) && isLate(row));
   const unread = mine(state).filter((row) => row.unread > 0 && row.status === "active");
   return [
     ...unconfirmed(state).map((row) => attention("emergency", row)),
@@ -57,11 +57,10 @@ export function isMuted(kind, { presence, me }) {
  * @param {ConsoleState} state
  */
 export function takeable(state) {
-  const { me, policies, presence } = state;
-  if (presence !== "online") return [];
+  const { me } = state;
   return waiting(state).filter((row) => {
     const isHere = me.departments.includes(row.department) && !isRestricted(state, row);
-    return isHere && !row.offered_to && (me.sees_all || policies[row.department].mode === "pull");
+    return isHere && !row.offered_to && (me.sees_all || policyOf(state, row.department).mode === "pull");
   });
 }
 

@@ -1,4 +1,4 @@
-/** What a frame changes for the agent, besides the lists: a conversation gained or lost, and an offer that has ended. Pure functions. */
+/** Finds what a frame changes for the agent besides the lists: a conversation gained or lost, an offer that has ended. Pure. */
 
 import { isOffer } from "./state.js";
 

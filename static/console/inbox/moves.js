@@ -8,7 +8,7 @@ import { SharedRecord } from "./shared-record.js";
 /** @import { Change } from "./changes.js" */
 /** @import { Store } from "./store.js" */
 
-/** What is kept of a move: never a name. @typedef {{kind: "gained" | "lost", revision: number, isSeen: boolean}} StoredMove */
+/** The stored part of a move. It has no names. @typedef {{kind: "gained" | "lost", revision: number, isSeen: boolean}} StoredMove */
 
 const MAX_KEPT = 100;
 const RETRY_MS = 5000;
@@ -18,7 +18,7 @@ export class Moves {
   #onChange;
   /** @type {SharedRecord<Record<string, StoredMove>>} */
   #record;
-  /** Who moved a conversation, and its row, by conversation and revision. @type {Map<string, {row: Row, by: Person | null}>} */
+  /** The row of a conversation and the person who moved it, by conversation and revision. @type {Map<string, {row: Row, by: Person | null}>} */
   #details = new Map();
   /** @type {Set<string>} */
   #loading = new Set();

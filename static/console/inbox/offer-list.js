@@ -7,7 +7,7 @@ import { BASE, get } from "../requests.js";
 import { serverNow } from "../server-clock.js";
 import { toast } from "./connection-status.js";
 import { drawEmergency, emergencyReason, isolatedName, nameOf } from "./conversation-lists.js";
-import { isOffer, isUrgent, offers } from "./state.js";
+import { isOffer, isUrgent, offers, policyOf } from "./state.js";
 
 /** @import { Row } from "../../chat/frames.d.ts" */
 /** @import { UiStrings } from "../../chat/ui-strings.js" */
@@ -143,15 +143,15 @@ export class OfferList {
   }
 
   #drawTimes() {
-    const { rows, policies } = this.#store.state;
+    const { state } = this.#store;
     for (const [id, element] of this.#elements) {
-      const row = rows[id];
+      const row = state.rows[id];
       if (!row) continue;
       const left = Math.max(0, Math.ceil((Date.parse(row.offered_until ?? "") - serverNow()) / 1000));
       const text = fill(this.#strings.seconds, { count: left });
       setText(find(element, ".offer-left"), text);
       const bar = /** @type {HTMLProgressElement} */ (find(element, "progress"));
-      bar.max = policies[row.department].offer_seconds;
+      bar.max = policyOf(state, row.department).offer_seconds;
       bar.value = Math.min(left, bar.max);
       element.dataset.hurry = String(left <= 5);
     }

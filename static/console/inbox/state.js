@@ -4,7 +4,7 @@
 import { emptyThread, headOf, firstPageStart, withArrived, withNote, withPage } from "./threads.js";
 
 /** @import { MessageFrame, Row, ServerToConsole } from "../../chat/frames.d.ts" */
-/** @import { ConsoleInitialState, ConsoleState, ConsoleThread, OpenedThread } from "./types.d.ts" */
+/** @import { ConsoleInitialState, ConsoleState, ConsoleThread, OpenedThread, Policy } from "./types.d.ts" */
 
 /** @param {ConsoleInitialState} initial what the page contains @returns {ConsoleState} */
 export function initialState({ me, rows, waiting_count, presence, policies, ...initial }) {
@@ -89,6 +89,14 @@ export function offers(state) {
 /** Tells whether the conversation is offered to the agent. @param {ConsoleState} state @param {Row | undefined} row */
 export function isOffer({ me }, row) {
   return row?.status === "waiting" && row.offered_to === me.id;
+}
+
+/** How a department works that was created after the page was loaded. @type {Policy} */
+const DEFAULT_POLICY = { mode: "pull", offer_seconds: 20, pause_seconds: 0, sleep_minutes: 5, capacity: null };
+
+/** Returns how the conversations of a department reach its agents. @param {ConsoleState} state @param {number} department */
+export function policyOf({ policies }, department) {
+  return policies[department] ?? DEFAULT_POLICY;
 }
 
 /** Returns the listed part of the queue, in its order. @param {ConsoleState} state */

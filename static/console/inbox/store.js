@@ -58,6 +58,12 @@ export class Store {
     this.changed();
   }
 
+  /** Replaces what an administrator may have changed. @param {Pick<ConsoleState, "me" | "policies">} duty */
+  refresh({ me, policies }) {
+    this.state = { ...this.state, me, policies };
+    this.changed();
+  }
+
   /** @param {string} id */
   choose(id) {
     this.current = id;

@@ -1,7 +1,7 @@
 /** The agent's workload, and why the agent cannot take a conversation now. Pure functions; the server decides by the same rules. */
 
 import { serverNow } from "../server-clock.js";
-import { isRestricted, isUrgent, mayTake, mine, offers, waiting } from "./state.js";
+import { isRestricted, isUrgent, mayTake, mine, offers, policyOf, waiting } from "./state.js";
 
 /** @import { Row } from "../../chat/frames.d.ts" */
 /** @import { ConsoleState } from "./types.d.ts" */
@@ -28,9 +28,9 @@ export function workload(state, now = serverNow()) {
 }
 
 /** @param {ConsoleState} state @param {Row} row @param {number} now */
-function isAsleep({ policies }, row, now) {
+function isAsleep(state, row, now) {
   if (row.status !== "active" || row.unanswered_since || !row.last_message_at) return false;
-  return now - Date.parse(row.last_message_at) > policies[row.department].sleep_minutes * 60_000;
+  return now - Date.parse(row.last_message_at) > policyOf(state, row.department).sleep_minutes * 60_000;
 }
 
 /**
@@ -39,17 +39,19 @@ function isAsleep({ policies }, row, now) {
  * @param {ConsoleState} state
  * @param {number} [now] in ms of `performance.now()`
  */
-export function pauseSeconds({ me, policies, lastAssignedAt }, now = performance.now()) {
-  const pauses = me.departments.map((id) => (policies[id].mode === "pull" ? 0 : policies[id].pause_seconds));
-  return Math.max(0, Math.ceil(Math.max(0, ...pauses) - (now - lastAssignedAt) / 1000));
+export function pauseSeconds(state, now = performance.now()) {
+  const routed = state.me.departments.map((id) => policyOf(state, id)).filter((policy) => policy.mode !== "pull");
+  const longest = Math.max(0, ...routed.map((policy) => policy.pause_seconds));
+  return Math.max(0, Math.ceil(longest - (now - state.lastAssignedAt) / 1000));
 }
 
 /** Returns why the agent cannot take the next conversation of the queue. @param {ConsoleState} state @returns {Obstacle} */
 export function obstacleToNext(state) {
-  const { me, policies } = state;
+  const { me } = state;
   if (!isReady(state)) return "not_online";
   if (!mayTake(state)) return "barred_everywhere";
-  if (!me.may_choose && me.departments.length && me.departments.every((id) => policies[id].mode === "push")) return "push_only";
+  const isPushOnly = me.departments.length > 0 && me.departments.every((id) => policyOf(state, id).mode === "push");
+  if (isPushOnly && !me.may_choose) return "push_only";
   const { load, capacity } = workload(state);
   return load >= capacity ? "at_capacity" : "";
 }
@@ -61,7 +63,7 @@ export function obstacleTo(state, row) {
   if (!isReady(state)) return "not_online";
   if (row.offered_to && row.offered_to !== state.me.id) return "offered_elsewhere";
   if (isUrgent(row)) return "";
-  const policy = state.policies[row.department];
+  const policy = policyOf(state, row.department);
   if (policy.mode === "push") return "push_only";
   const { load, byDepartment, capacity } = workload(state);
   if (load >= capacity || (byDepartment[row.department] ?? 0) >= (policy.capacity ?? capacity)) return "at_capacity";
