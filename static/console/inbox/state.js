@@ -128,7 +128,7 @@ export function mayTake({ me }) {
 
 /** @param {Row} one @param {Row} other */
 function compareQueueOrder(one, other) {
-  return (one.queue_time ?? "") < (other.queue_time ?? "") ? -1 : 1;
+  return one.queue_time < other.queue_time ? -1 : 1;
 }
 
 /** Returns the active conversations of other agents, for supervisors. @param {ConsoleState} state */
