@@ -143,10 +143,13 @@ CONSOLE = {
 ADMIN_MODELS = {
     "accounts_auditentry": "audit.read",
     "accounts_department": SETTINGS,
+    "accounts_skill": SETTINGS,
     "accounts_staff": SETTINGS,
     "accounts_queuerestriction": SETTINGS,
+    "chat_assignment": "assignments.read",
     "chat_cannedreply": SETTINGS,
     "chat_conversation": "records.searched",
+    "chat_emergencyrule": SETTINGS,
     "chat_site": SETTINGS,
     "chat_wrapupcode": SETTINGS,
     "knowledge_branch": KNOWLEDGE,
@@ -156,12 +159,14 @@ ADMIN_MODELS = {
     "knowledge_point": KNOWLEDGE,
     "exams_question": KNOWLEDGE,
     "knowledge_region": KNOWLEDGE,
+    "routing_offer": "assignments.read",
 }
 ADMIN = {
     "chat_conversation_change": "transcript.read",
     "chat_conversation_export": "records.exported",
     "chat_conversation_file": "file.read",
     "chat_conversation_transcript": "transcript.downloaded",
+    "chat_emergencyrule_test": NOTHING,
     "chat_site_secret": "site.secret_renewed",
     "knowledge_branch_export": "branches.exported",
     "knowledge_point_export": "points.exported",
