@@ -25,7 +25,8 @@ CAPABILITIES: dict[str, frozenset[Role]] = {
     "use_knowledge": frozenset({Role.AGENT, Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
     "edit_points": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
     "approve_points": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
-    # Roles with "set_exams" see the answers when they set exams or review questions, so they may not sit exams.
+    # Roles with "set_exams" see the answers when they set exams or review questions, so they are not allowed to sit
+    # exams.
     "take_exams": frozenset({Role.AGENT}),
     "use_drill": frozenset({Role.AGENT, Role.SUPERVISOR}),
     "set_exams": frozenset({Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),
@@ -36,7 +37,7 @@ CAPABILITIES: dict[str, frozenset[Role]] = {
     "export_records": frozenset({Role.SUPERVISOR, Role.AUDITOR}),
     "read_audit": frozenset({Role.AUDITOR, Role.ADMINISTRATOR}),
     "set_up": frozenset({Role.ADMINISTRATOR}),
-    # "approve_set_up" is about everything that customers read except knowledge points: sites, their texts, departments
+    # "approve_set_up" covers everything that customers read except knowledge points: sites, their texts, departments
     # and shared replies.
     "approve_set_up": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
 }

@@ -100,7 +100,7 @@ def set_password(*, by: Staff, staff: Staff, password: str, keep_session: str = 
     """Set a staff member's password and end all their sessions except `keep_session`.
 
     Setting another person's password requires the capability "set_up", and that person must choose a new one at the
-    next sign-in. Before the call, the caller must have asked `by` for their own password and checked it.
+    next sign-in. Callers must first ask `by` for their own password and check it.
     """
     if by.pk != staff.pk:
         require(by, "set_up")

@@ -32,9 +32,9 @@ class BankAdminSite(AdminSite):
 
         @wraps(guarded)
         def with_recovery(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            """Run the admin view, or return the posted form if the session has ended.
+            """Run the admin view; if the session has ended, return a page with the posted form instead.
 
-            Without this, Django would redirect to the sign-in page and the typed text would be lost.
+            Without this check, Django would redirect to the sign-in page and the typed text would be lost.
             """
             if request.method == "POST" and not request.user.is_authenticated:
                 return recovery_page(request, SIGNED_OUT, status=401)

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from core.own_origins import is_own_origin
 
-# A value of printable ASCII without spaces is a key, an id or a number, not typed text. It goes into a hidden field.
+# A value of printable ASCII without spaces is a key, an id or a number, not typed text. Such a value goes
+# into a hidden field.
 CODE = re.compile(r"[!-~]*", re.ASCII)
 SIGNED_OUT = _(
     "You are signed out. Your text is kept. Sign in again in another tab, then come back here and send it."

@@ -12,7 +12,7 @@ from accounts.models import Staff
 class RefusalAuditMiddleware:
     """Add an audit entry for each PermissionDenied that a view raises for a staff member.
 
-    It has nothing to do for the console's views: `console.gate` catches their PermissionDenied and writes the audit
+    It does nothing for the console's views: `console.gate` catches their PermissionDenied and writes the audit
     entry.
     """
 

@@ -61,8 +61,7 @@ class Staff(AbstractUser):
         _("capacity"), default=8, help_text=_("maximum number of conversations at the same time")
     )
 
-    # True while the current password is one that somebody else set. Until the owner changes it, the account may do
-    # nothing else.
+    # True while the current password is one that somebody else set. The account can then do nothing but change it.
     must_change_password = models.BooleanField(default=False, db_default=False, editable=False)
 
     REQUIRED_FIELDS: ClassVar[list[str]] = ["name", "number"]
@@ -181,7 +180,7 @@ class QueueRestriction(models.Model):
         Staff, models.CASCADE, related_name="queue_restrictions", verbose_name=_("staff member")
     )
     department = models.ForeignKey(Department, models.CASCADE, related_name="+", verbose_name=_("department"))
-    # The reason for the restriction, in a form that the app that created it can read, for example `exam/12`.
+    # The reason for the restriction, as a key of the app that created it, for example `exam/12`.
     key = models.CharField(max_length=40, editable=False)
     why = models.CharField(_("reason"), max_length=120)
     since = models.DateField(_("from"))
@@ -232,7 +231,7 @@ class SubmittedForm(models.Model):
     key = models.UUIDField(primary_key=True)
     staff = models.ForeignKey(Staff, models.CASCADE, related_name="+")
     at = models.DateTimeField(default=timezone.now)
-    # Null only between the insert and the end of the view, which run in one transaction.
+    # Null only while the view runs: the insert and the view share one transaction.
     status = models.PositiveSmallIntegerField(null=True)
     headers = models.JSONField(default=dict)
     body = models.TextField(blank=True)

@@ -11,22 +11,33 @@ from accounts.models import Presence, PresenceStatus, Staff
 LEASE_SECONDS = 60
 
 
-def set_status(*, staff: Staff, status: PresenceStatus) -> Presence:
-    """Store and audit a change of status. Setting the current status again only extends its validity."""
+def set_status(
+    *, staff: Staff, status: PresenceStatus, by: Staff | None = None, reason: str = ""
+) -> Presence:
+    """Store and audit a change of status. Setting the current status again only extends its validity.
+
+    `by` is the person who changes it, if it is not `staff`. `reason` is a code for the audit trail.
+    """
     now = timezone.now()
     with transaction.atomic():
         presence, _ = Presence.objects.select_for_update().get_or_create(staff=staff)
         if presence.status != status:
             presence.status, presence.since = status, now
-            audit.record(staff, "presence.changed", staff, status=status)
+            detail = {"status": status} | ({"reason": reason} if reason else {})
+            audit.record(by or staff, "presence.changed", staff, **detail)
         presence.seen_at = now
         presence.save(update_fields=["status", "since", "seen_at"])
     return presence
 
 
 def renew(staff_ids: list[int]) -> None:
-    """Extend the validity of the statuses of staff whose consoles are connected. One statement."""
-    Presence.objects.filter(staff_id__in=staff_ids).update(seen_at=timezone.now())
+    """Extend the validity of the statuses of staff whose consoles are connected. One statement.
+
+    A presence that another transaction has locked is left to the next call, so that this one never waits.
+    """
+    with transaction.atomic():
+        unlocked = Presence.objects.select_for_update(skip_locked=True).filter(staff_id__in=staff_ids)
+        Presence.objects.filter(pk__in=unlocked.values("pk")).update(seen_at=timezone.now())
 
 
 def lease_start() -> datetime:
@@ -39,6 +50,11 @@ def current(presence: Presence | None) -> PresenceStatus:
     if presence is None or presence.seen_at < lease_start():
         return PresenceStatus.OFFLINE
     return PresenceStatus(presence.status)
+
+
+def since_of(staff_id: int) -> datetime:
+    """Return the time since which the staff member has the current status. Raises Presence.DoesNotExist."""
+    return Presence.objects.get(pk=staff_id).since
 
 
 def online_ids(department_id: int | None = None) -> set[int]:

@@ -1,7 +1,7 @@
 """Access checks for conversations, sites, visitors and files: one function for each kind of object and person.
 
-NotFound is raised both for an object that does not exist and for one that the person may not see, so the error does not
-reveal which objects exist.
+NotFound is raised both for an object that does not exist and for one that the person is not allowed to see, so the
+error does not reveal which objects exist.
 """
 
 from collections.abc import Iterable

@@ -65,10 +65,10 @@ def write_at_revision(
     """Update conversations and insert their messages, except where another transaction has changed the conversation.
 
     `columns` are the columns to update, including "revision". The new revision is the revision that the caller has
-    read, plus one. A conversation whose revision in the database is not the one that the caller has read stays
-    unchanged, and its messages are not inserted. Returns the ids of the conversations that were written. On PostgreSQL,
-    one statement does all this and locks the conversations in the order of their ids. If django.db.Error is raised,
-    nothing is written.
+    read, plus one. If the revision in the database is no longer the one that the caller has read, the conversation
+    stays unchanged and its messages are not inserted. Returns the ids of the conversations that were written. On
+    PostgreSQL, one statement does all this and locks the conversations in the order of their ids. If django.db.Error is
+    raised, nothing is written.
     """
     if connection.vendor != "postgresql":
         return _write_one_by_one(conversations, columns, messages)

@@ -42,7 +42,7 @@ def unfilled_placeholders(text: str) -> list[str]:
 
 
 def initials_of(title: str) -> str:
-    """Return the pinyin spellings of a title, separated by spaces. Search finds the title by them.
+    """Return the pinyin spellings by which search finds a title, separated by spaces.
 
     There are spellings by the initials of the syllables and by full syllables. If characters have several readings,
     there is one spelling for each combination. Letters and digits are kept.

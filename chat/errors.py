@@ -11,7 +11,7 @@ from core.refusals import Refusal as Refusal
 
 
 class NotFound(Refusal):
-    """The object does not exist, or the person may not see it. The answer is the same in both cases."""
+    """The object does not exist, or the person is not allowed to see it. The answer is the same in both cases."""
 
     code = "not_found"
     http_status = 404
@@ -49,8 +49,8 @@ class NobodyWaiting(Refusal):
 class QueueRestricted(Refusal):
     """Queue restrictions keep the agent from taking a conversation (`accounts.QueueRestriction`).
 
-    It is also raised when nobody waits in the agent's other departments: visitors may be waiting in the restricted
-    ones, so NobodyWaiting would be misleading.
+    The refusal is also raised when nobody waits in the agent's other departments: visitors may be waiting in the
+    restricted ones, so NobodyWaiting would be misleading.
     """
 
     code = "taking_barred"

@@ -103,9 +103,11 @@ def queue_of(staff: Staff) -> QuerySet[Conversation]:
 def takeable_queue(staff: Staff) -> QuerySet[Conversation]:
     """Return the waiting conversations that this agent may take now, in queue order.
 
-    Departments for which the agent has a queue restriction in force are left out.
+    Conversations that are offered to an agent, and those whose visitor is away, are left out. So are departments for
+    which the agent has a queue restriction in force.
     """
-    return queue_of(staff).exclude(department__in=restricted_departments(staff).values("department"))
+    takeable = queue_of(staff).filter(offered_to=None, visitor_away_since=None)
+    return takeable.exclude(department__in=restricted_departments(staff).values("department"))
 
 
 # The departments of staff members, each with the start of its queue restriction, if any. A join takes 1 µs for an
@@ -179,9 +181,9 @@ def _active_count_of(agent: OuterRef) -> QuerySet[Conversation, Any]:
 class LeastBusyColleagues:
     """Finds the online agent of a department who has the fewest active conversations.
 
-    `departments` has one entry for each later call of `next_in`. There is one query for each different department. It
-    reads only len(departments) + 1 agents: each call gives one agent one more conversation, so the least busy agent is
-    always among those that were read.
+    `departments` has one entry for each later call of `next_in`. There is one query for each different department. Each
+    query reads only len(departments) + 1 agents: a call gives one agent one more conversation, so the least busy agent
+    is always among those that were read.
     """
 
     def __init__(self, departments: Sequence[int]) -> None:

@@ -25,6 +25,7 @@ from console.inbox.consumers import ConsoleConsumer  # noqa: E402
 from core.own_origins import is_own_origin  # noqa: E402
 from core.periodic import runner as periodic_runner  # noqa: E402
 from knowledge.published_index import warm  # noqa: E402
+from routing.router import router  # noqa: E402
 from server import gc_tuning, process_lock  # noqa: E402
 from server.body_limits import BodySizeLimit  # noqa: E402
 from server.concurrency_limit import ConcurrencyLimit  # noqa: E402
@@ -93,10 +94,10 @@ async def refuse(scope: dict[str, Any], receive: Any, send: Any) -> None:
 class StartupHook:
     """ASGI middleware that starts the background work of a process at its first request or WebSocket.
 
-    It starts the hub, which delivers events to sockets; the periodic jobs; and the drain, which ends the process
-    gracefully. The hub is needed even before a socket is open, because an action may announce an event. A thread loads
-    the index of knowledge points, so that the first search need not wait. The middleware also counts the open HTTP
-    requests for the drain.
+    It starts the hub, which delivers events to sockets; the periodic jobs; the router, which assigns conversations;
+    and the drain, which ends the process gracefully. The hub is needed even before a socket is open, because an action
+    may announce an event. A thread loads the index of knowledge points, so that the first search need not wait. The
+    middleware also counts the open HTTP requests for the drain.
     """
 
     def __init__(self, application: Application) -> None:
@@ -106,6 +107,7 @@ class StartupHook:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> Any:
         hub.start()
         periodic_runner.start()
+        router.start()
         drain.watch()
         if not self._is_index_loading:
             self._is_index_loading = True

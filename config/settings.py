@@ -184,8 +184,8 @@ POSTS_PER_SECOND = env.integer("LIANXIN_POSTS_PER_SECOND", 1, minimum=1)
 SOCKETS_PER_ADDRESS = env.integer("LIANXIN_SOCKETS_PER_ADDRESS", 500, minimum=1)
 # Minutes for which a customer counts as verified after the bank's site has confirmed the customer's identity.
 VERIFIED_MINUTES = env.integer("LIANXIN_VERIFIED_MINUTES", 30, minimum=1)
-# The number of the bank's own proxies in front of the server. This number of entries at the right end of
-# X-Forwarded-For is trusted.
+# The number of the bank's own proxies in front of the server. Only this many entries at the right end of
+# X-Forwarded-For are trusted.
 PROXY_COUNT = env.integer("LIANXIN_PROXY_COUNT", 0)
 
 # /metrics answers direct connections from these networks, and any request that carries the token.

@@ -49,7 +49,7 @@ class PasswordChangeDue(Refusal):
 
 
 class StaffRequest(HttpRequest):
-    """A request of a signed-in staff member, which `open_to` has let through to a view."""
+    """A request that `open_to` has let through to a view, so its user is a signed-in staff member."""
 
     user: Staff
     htmx: HtmxDetails
@@ -95,8 +95,8 @@ def open_to(*rights: str) -> Callable[[View[P]], PlainView[P]]:
 def _refused_to(staff: Staff, request: HttpRequest, refusal: Refusal) -> HttpResponse:
     """Return the response to a refusal.
 
-    NoRight and NotFound are recorded in the audit trail. NotFound is recorded because it is also the answer for an
-    object that exists but that this person may not see.
+    NoRight and NotFound are recorded in the audit trail: NotFound may mean that the object exists, but that this person
+    is not allowed to see it.
     """
     if isinstance(refusal, NoRight | NotFound):
         match = request.resolver_match

@@ -126,7 +126,7 @@ class PreparedFirst(PreparedSelect):
 
 
 def run(sql: str, parameters: list[Any], then: Callable[[Any], Any] = lambda _: None) -> Any:
-    """Execute an SQL statement, call `then` with the cursor, and return its result. Raises django.db.Error."""
+    """Execute an SQL statement and return the result of `then`, which gets the cursor. Raises django.db.Error."""
     if connection.vendor == "postgresql":
         connection.ensure_connection()
         # psycopg's own cursor binds parameters on the server. Django's cursor writes them into the SQL on the client,

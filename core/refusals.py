@@ -1,4 +1,4 @@
-"""The base class of all refusals: answers "no" to a request, with a code and a text for the reader."""
+"""The base class of all refusals. A refusal is the answer "no" to a request, with a code and a text for the reader."""
 
 from django.utils.translation import gettext_lazy as _
 

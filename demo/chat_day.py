@@ -28,6 +28,7 @@ from demo.bank import PEOPLE
 from demo.clock import Clock, clock_set
 from demo.dialogues import Dialogue, Turn, dialogues
 from demo.plan import CLOSE_SECONDS, END_SECONDS, RATE_SECONDS, Scene, plan
+from routing.actions import taking
 
 
 class AnswerRecorder(Protocol):
@@ -163,7 +164,7 @@ class _Player:
         self._renew_presence()
         while True:
             try:
-                agents.take(staff=staff, uuid=self._conversation.uuid)
+                taking.take(staff=staff, uuid=self._conversation.uuid)
             except NotFirstInQueue:
                 # Another conversation is first in the queue: wait until an agent has taken it.
                 yield self._after(5)
@@ -202,9 +203,9 @@ class _Player:
             self._agent = None
 
     def _post(self, turn: Turn, writer: Staff | None) -> None:
-        """Store a message and the read marks.
+        """Store a message and read marks.
 
-        The author of the message has read all earlier messages, and the addressee has received it.
+        The author has then read everything up to this message, and the other side has received it.
         """
         pk, far_seq = self._conversation.pk, 2**31 - 1
         visitor, recorder = self._visitor.pk, self._cast.recorder
@@ -251,7 +252,7 @@ class _Player:
         )
 
     def _mark_all_read(self) -> None:
-        """Store read marks that say that both sides have read all messages."""
+        """Mark all messages as read by both sides."""
         pk, far_seq = self._conversation.pk, 2**31 - 1
         marks = [ReadMark(pk, far_seq, far_seq, visitor_id=self._visitor.pk)]
         marks += [ReadMark(pk, far_seq, far_seq, agent_id=self._agent.pk)] if self._agent else []

@@ -19,9 +19,9 @@ class Clock:
 
 @contextmanager
 def clock_set(at: datetime) -> Iterator[Clock]:
-    """Replace Django's clock, and the clock for the expiry of identity tokens, by a simulated one.
+    """Replace Django's clock, and the clock for the expiry of identity tokens, with a simulated one.
 
-    This patches state of the whole process, so it must not be used in a server with several threads. It replaces the
+    The patch applies to the whole process, so it must not be used in a server with several threads. It replaces the
     `datetime` that `timezone.now` calls, not the function itself, because model fields hold references to the function.
     """
     clock = Clock(at)

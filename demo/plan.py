@@ -19,8 +19,8 @@ MAX_MINUTES_APART = 40
 # Past dialogues end at least this long before now, so that they do not overlap with open ones.
 QUIET_PERIOD = timedelta(minutes=30)
 END_SECONDS, CLOSE_SECONDS, RATE_SECONDS = 4, 40, 25
-# The agents of the active conversations, and the departments of the waiting ones. The tuples with SECONDS_AGO have, in
-# the same order, the seconds since the last message.
+# The agents of the active conversations, and the departments of the waiting ones. The SECONDS_AGO tuples give, in the
+# same order, the seconds since each conversation's last message.
 ACTIVE_AGENTS = ("lin", "lin", "lin", "zhao", "sun")
 ACTIVE_SECONDS_AGO = (35, 80, 15, 50, 110)
 WAITING_DEPARTMENTS = ("cards", "digital", "loans", "general")
@@ -117,7 +117,7 @@ def _can_go_on(dialogue: Dialogue) -> bool:
 def _middle_of(dialogue: Dialogue) -> int:
     """Return the index of a turn in the second half of the dialogue, just after a turn of the visitor.
 
-    A conversation that stops there has a visitor who waits for an answer.
+    If the conversation stops there, the visitor is waiting for an answer.
     """
     half = len(dialogue.turns) // 2
     return next(
@@ -132,9 +132,9 @@ def _may_return(scene: Scene) -> bool:
 
 
 def _with_returning_visitors(past: list[Scene], now: list[Scene]) -> list[Scene]:
-    """Give each visitor of an open dialogue who states a name an earlier, anonymous conversation in the same language.
+    """Return the past scenes, after assigning an anonymous one to each visitor in `now` who states a name.
 
-    The console then shows a returning visitor.
+    Both scenes of a visitor are in the same language. The console then shows a returning visitor.
     """
     nameless = [scene for scene in past if scene.dialogue.level == "anonymous" and scene.dialogue.agent]
     earlier: dict[str, UUID | None] = {}

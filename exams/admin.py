@@ -77,7 +77,7 @@ class PaperAdmin(ReadOnlyAdmin, AuditedListMixin, admin.ModelAdmin):  # type: ig
         return response
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # Examinees may not see their own open paper here: they write it in the console.
+        # Examinees are not allowed to see their own open paper in admin: they answer it in the console.
         is_open = isinstance(obj, Paper) and obj.submitted_at is None and obj.staff_id == request.user.pk
         return super().has_view_permission(request, obj) and not is_open
 

@@ -13,8 +13,8 @@ from exams.rules.drawing import Candidate, weight_of
 from knowledge.selectors import subtree_ids
 
 RECENTLY = timedelta(days=45)
-# Takes the place of an `ExamShare` id in an exam without shares. Such an exam covers all points of its departments, and
-# all points of no department.
+# The share id used when an exam has no shares. Such an exam covers all points of its departments, and all points that
+# belong to no department.
 WHOLE_EXAM = 0
 
 

@@ -55,7 +55,7 @@ class Standing:
 class MissingPass:
     """A queue restriction because of a required exam, as shown to the agent.
 
-    From the day `since` until they pass the exam, the agent may not take conversations of `departments`.
+    From the day `since` until they pass the exam, the agent is not allowed to take conversations of `departments`.
     """
 
     since: date
@@ -102,7 +102,7 @@ def has_sat(staff: Staff, *, exam: int, question: int) -> bool:
 
 
 def sat_by(staff: Staff) -> tuple[set[int], set[int]]:
-    """Return the ids of the exams and of the questions on the person's papers. One query."""
+    """Return two sets of ids: the exams of the person's papers, and the questions on those papers. One query."""
     pairs = list(PaperItem.objects.filter(paper__staff=staff).values_list("paper__exam", "question"))
     return {exam for exam, _ in pairs}, {question for _, question in pairs}
 
@@ -125,7 +125,7 @@ def has_prepared(staff: Staff, exam: Exam) -> bool:
 
 
 def questions_known_to(staff: Staff) -> set[int]:
-    """Return the ids of the questions whose answers the person knows from having written, accepted or declined them.
+    """Return the ids of the questions that the person has written, accepted or declined, and so knows the answers to.
 
     Work in a former role counts, too. One query.
     """

@@ -3,8 +3,8 @@ it."""
 
 from chat.models import AuthorRole, Conversation, Message, MessageKind
 
-# The current question is looked for in at most this number of messages, the latest ones. Older messages belong to an
-# earlier question.
+# The current question is looked for only in this many of the latest messages. Older messages belong to an earlier
+# question.
 MAX_MESSAGES = 8
 MAX_CHARACTERS = 400
 

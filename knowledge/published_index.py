@@ -112,7 +112,8 @@ class PublishedIndex:
         return self
 
     def unlearned(self) -> LearningProgress | None:
-        """Return the points that still have no embeddings, or None if there are none or learning is switched off."""
+        """Return the number of points that still have no embeddings and the estimated seconds left, or None if there
+        are no such points or no training is running."""
         if not settings.LEARNING:
             return None
         index, learning = self.index, self._learning

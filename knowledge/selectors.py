@@ -77,7 +77,7 @@ def suggested_phrasings() -> QuerySet[Phrasing]:
 
 
 def versions_of_sources(sources: Iterable[str]) -> list[Version]:
-    """Return the versions that these message sources name, in whatever state they are now. One query."""
+    """Return the versions that these message sources name, whatever their state now. One query."""
     condition = Q(pk__in=[])
     for source in sources:
         if (named := message_sources.point_version_in(source)) is not None:
@@ -86,7 +86,7 @@ def versions_of_sources(sources: Iterable[str]) -> list[Version]:
 
 
 def shown_in(conversation: Conversation) -> list[Use]:
-    """Return the suggestions that the widget showed the visitor in the queue, in that order. One query."""
+    """Return the suggestions that the widget showed the visitor in the queue, in the order shown. One query."""
     shown = Use.objects.filter(conversation=conversation, by=Use.By.WIDGET)
     return list(shown.select_related("version").order_by("id"))
 

@@ -124,8 +124,8 @@ def filter_points(
 ) -> QuerySet[Point]:
     """Filter the points by `wanted`.
 
-    Search words match points that contain all of them, published or not, and the results of the index search. If you
-    have called `search_points` already, pass its results as `ranked`.
+    Search words select the points that contain all of them, published or not, and the results of the index search. If
+    you have called `search_points` already, pass its results as `ranked`.
     """
     is_editor = may(staff, "edit_points")
     if wanted.state and is_editor:
@@ -163,8 +163,8 @@ def _in_state(points: QuerySet[Point], staff: Staff, state: str) -> QuerySet[Poi
 
 
 def _to_approve(staff: Staff) -> QuerySet[ApprovalRequest]:
-    """Return the requests for versions that this staff member may approve, which excludes versions that they helped to
-    write."""
+    """Return the requests for versions that this staff member may approve. Versions that they helped to write are left
+    out."""
     return approvable_by(staff).filter(kind=VERSION).order_by().prefetch_related(None)
 
 

@@ -23,9 +23,9 @@ def before_and_after(
     accepted: Iterable[str],
     paths: Mapping[int, str] | None = None,
 ) -> tuple[Fields, Fields]:
-    """Return the fields of the published version and of the version to approve; {} for one that does not exist.
+    """Return two dicts: the fields of the published version, and those of the version to approve; {} for a missing one.
 
-    `accepted`: the point's accepted phrasings. They are added to the second fields only if the approval makes the point
+    `accepted`: the point's accepted phrasings. They are added to the second dict only if the approval makes the point
     public, because the widget searches the phrasings of public points.
     """
     known_paths = category_paths() if paths is None else paths

@@ -1,7 +1,7 @@
-"""Records each visitor's question that no point answers, once, and groups it with similar questions.
+"""Records visitors' questions that no point answers, each of them once, and groups similar questions.
 
-Messages that are not questions are skipped. A question that an agent answers with a point later is removed again
-(`knowledge.actions.point_use`).
+Messages that are not questions are skipped. If an agent later answers a recorded question with a point, the question is
+removed again (`knowledge.actions.point_use`).
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Masking of personal data in customers' text, for editors, who may not read conversations.
+"""Masking of personal data in customers' text for editors, who are not allowed to read conversations.
 
 The patterns hide too much rather than too little. docs/knowledge.md lists the kinds of data that they miss.
 """

@@ -40,8 +40,8 @@ def texts_of(catalogue: polib.POFile) -> set[tuple[str | None, str]]:
 
 
 def texts_of_source() -> set[tuple[str | None, str]]:
-    """Return the (context, English text) pairs of the source code. A copy of the source code is searched, so that no
-    file changes."""
+    """Return the (context, English text) pairs of the source code. Search a copy of the source code, so that the
+    catalogue itself stays as it is."""
     with tempfile.TemporaryDirectory(prefix="lianxin-messages-") as copy:
         shutil.copytree(
             ROOT,
@@ -82,8 +82,8 @@ def find_problems() -> list[str]:
 
 
 def translation_of(entry: polib.POEntry | polib.MOEntry) -> tuple[str, dict[int, str]]:
-    """Return the translation of an entry and its plural forms by number. The translation is "" if there are plural
-    forms."""
+    """Return the translation of an entry, and its translated plural forms by number. The translation is "" if there are
+    plural forms."""
     forms = {int(number): text for number, text in (entry.msgstr_plural or {}).items()}
     return ("" if forms else entry.msgstr, forms)
 

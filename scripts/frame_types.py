@@ -46,8 +46,8 @@ def frame_types() -> str:
 def _add(info: Any, interfaces: dict[str, str], *, is_sent_by_client: bool) -> None:
     """Add the interface of a struct or TypedDict, after the interfaces of the structs that it contains.
 
-    A field is optional if it may be missing on the wire: the server leaves out defaults only of structs with
-    `omit_defaults`, and a client may leave out any field that has a default.
+    A field is optional if it can be missing on the wire. The server leaves out default values only in structs with
+    `omit_defaults`. A client may leave out any field that has a default.
     """
     name = info.cls.__name__
     if name in interfaces:

@@ -11,10 +11,10 @@ All steps run even when one fails, but the exit code is then not 0. The steps ar
   lint      types, imports, style, templates, migrations, translations
   js        node --test on tests/js
 
-Steps run in parallel, the longest first. One step more than there are cores runs at a time, because `servers` and
-`faults` often wait. Each step that needs PostgreSQL and Redis has its own. The output of a step appears as a whole when
-it ends; a single step prints as it runs. With arguments for pytest, only the steps that use pytest run. The last line
-is pytest's own, or the sum over several steps.
+Steps run in parallel, the longest first. The number of steps that run at a time is one more than the number of cores,
+because `servers` and `faults` often wait. Each step that needs PostgreSQL and Redis starts its own. The output of a
+step appears as a whole when it ends; a single step prints as it runs. With arguments for pytest, only the steps that
+use pytest run. The last line is pytest's own, or the sum of the counts if several steps ran.
 
 `--clock "2028-02-29 23:58"` starts the run at that time in the bank's time zone. It shifts the wall clock of every
 process: pytest, servers, databases and browsers. Durations stay real.
@@ -53,7 +53,7 @@ from tests.harness.servers.app import SLOW
 from tests.harness.servers.prepared import PREPARED_DIR
 
 ROOT = Path(__file__).resolve().parent.parent
-# Tests that belong to other steps than `main`, which runs the rest.
+# The tests of the other steps. The step `main` runs all tests that are not listed here.
 TESTS = {
     "servers": [
         "tests/faults",
@@ -222,7 +222,8 @@ class Suite:
         LIANXIN_ variables of the caller are removed, so that they do not affect the run.
         """
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LIANXIN_")}
-        # Without cached bytecode each process starts half a second later, and a run starts more than a hundred.
+        # Without cached bytecode, each process takes half a second longer to start, and a run starts more than a
+        # hundred processes.
         inherited.pop("PYTHONDONTWRITEBYTECODE", None)
         own = {"LIANXIN_STATE_DIR": str(self.state), PREPARED_DIR: str(self.state / "prepared")}
         return {**inherited, **own, **settings}
@@ -331,10 +332,11 @@ def bank_moment(text: str) -> datetime:
 
 
 def shifted_clock(moment: datetime, folder: Path) -> dict[str, str]:
-    """Return environment variables that make the clock of every child process start at `moment`.
+    """Compile a library that shifts the clock, and return the environment variables that load it into child processes.
+    Their clocks then start at `moment`.
 
-    The clocks are shifted by the same offset in all processes, so that they agree. Monotonic clocks stay real, so
-    timeouts and pauses keep their length. Needs a C compiler (`cc`).
+    All processes have the same offset, so their clocks agree. Monotonic clocks stay real, so timeouts and pauses keep
+    their length. Needs a C compiler (`cc`).
     """
     library = folder / "shifted_clock.so"
     source = ROOT / "scripts/shifted_clock.c"

@@ -15,7 +15,7 @@ from core.database_threads import THREADS, release_request_slot
 Application = Callable[..., Awaitable[Any]]
 
 MIN_CONCURRENT = 2
-# The number of slots without a pool, where every view opens its own connection.
+# The number of slots if there is no pool and every view opens its own connection.
 WITHOUT_POOL = 8
 
 

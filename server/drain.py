@@ -188,7 +188,7 @@ class Drain:
 
     async def _finish_frames(self) -> None:
         """Wait until everything received over the sockets is stored and answered."""
-        # Poll instead of waiting on a thread: Python waits for its threads before it exits.
+        # Poll instead of blocking a thread: at exit, Python would wait for that thread to end.
         is_stored = await until(_is_everything_stored, WRITER_SECONDS)
         # The answers are already scheduled on the event loop: let them run first.
         await asyncio.sleep(0)

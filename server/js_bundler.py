@@ -42,7 +42,7 @@ class _Module:
 
 
 def bundle(name: str, read: Callable[[str], str]) -> str:
-    """Return the script `name` with all modules that it imports as one script. `read` returns a module's text.
+    """Bundle the script `name` and all modules that it imports into one script. `read` returns a module's text.
 
     The modules follow each other in the order of their imports, inside one function and one scope. Therefore a name
     that one module declares and another module uses without importing it is a conflict. The names of the last module,

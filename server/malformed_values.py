@@ -31,7 +31,7 @@ class MalformedValue(BadRequest):
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the response to requests that Django itself refuses with 400, such as one whose body is too large.
+    """Return the response to a request that Django itself refuses with 400, for example because its body is too large.
 
     Django calls it as `handler400`.
     """

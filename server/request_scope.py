@@ -1,4 +1,4 @@
-"""Removes from ASGI scopes everything by which a client could influence the URLs that we generate."""
+"""Removes from ASGI scopes everything that would let a client influence the URLs that we generate."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

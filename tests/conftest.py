@@ -83,7 +83,8 @@ def cast(db: None) -> Cast:
 
 @pytest.fixture(scope="module")
 def shared_transaction(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Open a transaction for data that all tests of a module read. After each test, its own changes are rolled back."""
+    """Open a transaction for data that all tests of a module read. The changes that a test makes itself are rolled back
+    after the test."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield
         transaction.set_rollback(True)

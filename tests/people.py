@@ -21,6 +21,7 @@ from chat.actions import agents, posts, visitors
 from chat.models import Conversation, FormField, QuickTopic, Site, Visitor, WrapUpCode
 from chat.protocol import AcceptedFrame
 from chat.protocol.serializers import person_of
+from routing.actions import taking
 
 PASSWORD = "lamp-in-the-window"
 SITE_KEY = "qinglan"
@@ -144,6 +145,18 @@ def session_of(staff: Staff) -> str:
 def go_online(*staff: Staff) -> None:
     for member in staff:
         presence.set_status(staff=member, status=PresenceStatus.ONLINE)
+
+
+def take_next_as(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
+    """Take the next conversation as an agent who goes online first."""
+    go_online(staff)
+    return taking.take_next(staff=staff, client_id=client_id)
+
+
+def take_as(*, staff: Staff, uuid: UUID) -> Conversation:
+    """Take a conversation as an agent who goes online first."""
+    go_online(staff)
+    return taking.take(staff=staff, uuid=uuid)
 
 
 def start(

@@ -47,7 +47,7 @@ GUARDS = {
     "6 one agent at most, one winner and one clear answer": [
         "chat/test_actions_agents.py::test_concurrent_take_next_gives_each_agent_a_different_conversation",
         "chat/test_actions_agents.py::test_concurrent_take_of_one_conversation_has_one_winner_and_one_refusal",
-        "chat/test_queue.py::test_requests_during_a_transaction_share_the_next_one_in_order",
+        "routing/test_queue.py::test_requests_during_a_transaction_share_the_next_one_in_order",
         "faults/test_outages.py::test_server_killed_during_assignment_assigns_each_conversation_fully_or_not_at_all",
         "chat/test_actions_visitors.py::test_concurrent_starts_of_one_visitor_share_one_conversation",
     ],
@@ -97,7 +97,7 @@ WRITES = {
     "bulk_update",
 }
 # Every package that runs in production.
-OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "server")
+OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "routing", "server")
 # Names of folders and modules that may write to the database: the actions, and the layers below or beside the actions.
 WRITERS = ("actions", "migrations", "demo", "commands", "models")
 OTHER_WRITERS = {
@@ -111,6 +111,8 @@ OTHER_WRITERS = {
     "core/rate_limits.py",
     "accounts/form_keys.py",
     "accounts/session_queries.py",
+    # Server processes take and renew leases.
+    "core/leases.py",
     # This module writes approved changes, and only the approval actions call it.
     "chat/approvals.py",
     "routing/policies.py",

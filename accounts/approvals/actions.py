@@ -207,14 +207,13 @@ def cancel(*, by: Staff | None, kind: str, subject: str, state: State = State.SU
 
 
 def cancel_all(requests: QuerySet[ApprovalRequest], *, state: State) -> None:
-    """Close those of the given requests that are pending. Call it when the data from which they were made is no longer
-    valid."""
+    """Close the given requests that are still pending, because the data they were made from is no longer valid."""
     for waiting in requests.select_for_update(of=("self",)).filter(state=State.PENDING):
         _close(waiting, state, None)
 
 
 def cancel_many(*, kind: str, subjects: Sequence[str]) -> None:
-    """Close the pending requests for many records. A management command that overwrites the records calls it.
+    """Close the pending requests for many records, for a management command that overwrites the records.
 
     The caller has locked the records.
     """

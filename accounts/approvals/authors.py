@@ -1,4 +1,5 @@
-"""Stores who has written a part of a record since the record was last approved. These authors may not approve it.
+"""Stores the authors of records: the staff who have written parts of a record since it was last approved. Authors are
+not allowed to approve the record.
 
 `kind` and `subject` identify the record, as in an approval request. Every function runs in the caller's transaction.
 """
@@ -44,8 +45,7 @@ def forget_authors(kind: str, subjects: Iterable[str]) -> None:
 
 
 def authors_of_identical_content(digests: Iterable[str]) -> dict[str, set[int]]:
-    """Return a dict by digest: the ids of the staff who wrote this content in requests that were closed without
-    approval.
+    """Return, by digest, the ids of the staff who wrote that content in requests that were closed without approval.
 
     When a colleague requests the same content again, these people still count as its authors, so that they cannot
     approve their own work.

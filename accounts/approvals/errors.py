@@ -1,4 +1,4 @@
-"""The reasons for which an action on an approval request is refused."""
+"""Refusals of actions on approval requests."""
 
 from django.utils.translation import gettext_lazy as _
 
@@ -6,7 +6,8 @@ from core.refusals import Refusal
 
 
 class RequestNotFound(Refusal):
-    """The approval request does not exist, or this staff member may not see it. Both cases look the same to them."""
+    """The approval request does not exist, or is hidden from this staff member. The answer is the same in both
+    cases."""
 
     code = "not_found"
     http_status = 404
@@ -51,7 +52,7 @@ class RecordTaken(Refusal):
 
 
 class OwnWork(Refusal):
-    """Authors may not approve their own work."""
+    """An author tried to approve their own work."""
 
     code = "own_work"
     text = _("Someone other than the author must approve this.")

@@ -1,4 +1,4 @@
-"""Defines `RecordKind`, which handles approval of changes to the fields of one model that customers see.
+"""Defines `RecordKind`, which handles approval of changes to the customer-visible fields of one model.
 
 The actions of each app decide which changes need approval. Deactivating a record takes effect immediately.
 """

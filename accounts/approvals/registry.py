@@ -63,7 +63,7 @@ class Kind(ABC):
         return text_of(value)
 
     def address_of(self, request: ApprovalRequest) -> str:
-        """Return the URL of the page of the record that the request would change, or ""."""
+        """Return the URL of the page of the record to change, or "" if there is none."""
         return ""
 
     def attachment_of(self, request: ApprovalRequest) -> str:

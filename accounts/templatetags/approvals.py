@@ -1,4 +1,4 @@
-"""The template tag that counts the requests that the reader may approve, for the navigation."""
+"""The template tag for the navigation that counts the requests waiting for the reader's approval."""
 
 from django import template
 

@@ -1,4 +1,4 @@
-"""The template tag for the unique key of a form, by which the server recognizes a form that is sent twice."""
+"""The template tag for the unique key of a form. By this key, the server recognizes a form that is sent twice."""
 
 from uuid import uuid4
 

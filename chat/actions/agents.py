@@ -1,28 +1,24 @@
-"""Actions of agents and supervisors other than posting: take, assign, transfer, end, close, add a note."""
+"""Actions of agents and supervisors other than posting: assign, transfer, return, end, close, add a note."""
 
 from uuid import UUID, uuid4
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from accounts import audit, presence
-from accounts.access import may, require, restricted_departments
+from accounts.access import may, require
 from accounts.models import Department, Staff
 from chat import access
 from chat.actions.assigning import CHANGED_FIELDS, AssignmentResult, assign
 from chat.actions.closing import end, finish_assignment
 from chat.actions.events import ConversationChange
-from chat.actions.queue import NextRequest, assign_next, find_assigned, restriction_refusal
 from chat.errors import (
-    AlreadyTaken,
     ClientIdReused,
     ConversationClosed,
     EmptyText,
-    NobodyWaiting,
     NotAssigned,
     NotAvailable,
-    NotFirstInQueue,
     NotFound,
     TextTooLong,
     WrapUpCodeMissing,
@@ -31,51 +27,7 @@ from chat.models import Assignment, Conversation, Note, Status, WrapUpCode
 from chat.protocol import MAX_BODY_CHARACTERS, MAX_COMMENT_CHARACTERS, NoteAdded
 from chat.protocol.serializers import note_of
 from chat.realtime import delivery
-from chat.selectors import takeable_queue
 from core.text.cleaning import clean_text
-
-
-def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
-    """Assign the first waiting conversation of the agent's departments to the agent, and return it.
-
-    `client_id` identifies the click: a repeated request returns the same conversation and takes no other. Raises
-    NobodyWaiting, or QueueRestricted if the agent has a queue restriction for any of these departments.
-    """
-    require(staff, "answer")
-    request = NextRequest(staff, client_id)
-    if taken := find_assigned(request):
-        return taken
-    try:
-        return assign_next(request)
-    except (IntegrityError, NobodyWaiting):
-        # A copy of this request, sent at the same time, has taken a conversation meanwhile.
-        if taken := find_assigned(request):
-            return taken
-        raise
-
-
-def take(*, staff: Staff, uuid: UUID) -> Conversation:
-    """Assign this waiting conversation to the agent. Does nothing if it is already assigned to the agent.
-
-    Raises AlreadyTaken if a colleague has the conversation, and NotFirstInQueue if another visitor has waited longer
-    and the agent lacks the right `choose_from_queue`. Also raises QueueRestricted, ConversationClosed, NotFound.
-    """
-    require(staff, "answer")
-    with transaction.atomic():
-        conversation = access.lock_conversation_for(staff, uuid)
-        if conversation.status == Status.ACTIVE and conversation.agent_id == staff.pk:
-            return conversation
-        if conversation.status == Status.ACTIVE:
-            raise AlreadyTaken
-        if conversation.status != Status.WAITING:
-            raise ConversationClosed
-        if not may(staff, "choose_from_queue"):
-            if restricted_departments(staff).filter(department=conversation.department_id).exists():
-                raise restriction_refusal(staff)
-            if takeable_queue(staff).first() != conversation:
-                raise NotFirstInQueue
-        _assign(conversation, staff, Assignment.Reason.TAKEN, by=staff)
-    return conversation
 
 
 def transfer_to_agent(*, staff: Staff, uuid: UUID, to: Staff, note: str = "") -> Conversation:
@@ -107,17 +59,43 @@ def transfer_to_department(*, staff: Staff, uuid: UUID, to: Department, note: st
         if conversation.status == Status.WAITING and conversation.department_id == to.pk:
             return conversation
         _add_note(conversation, staff, note)
-        change = ConversationChange(conversation)
-        finish_assignment(conversation)
-        conversation.status, conversation.agent, conversation.department = Status.WAITING, None, to
-        change.add_event(
-            "transferred",
-            gettext_noop("You are being transferred to %(department)s."),
-            department=to.name_in(conversation.language),
-        )
-        change.save("status", "agent", "department")
-        audit.record(staff, "conversation.transferred", conversation, department=to.code)
+        move_to_department(conversation, to, by=staff)
     return conversation
+
+
+def move_to_department(conversation: Conversation, to: Department, *, by: Staff | None) -> None:
+    """Put a locked, open conversation into a department's queue and tell the visitor. `by` is None for the router."""
+    change = ConversationChange(conversation)
+    finish_assignment(conversation)
+    conversation.status, conversation.agent, conversation.department = Status.WAITING, None, to
+    conversation.offered_to = conversation.offered_until = None
+    change.add_event(
+        "transferred",
+        gettext_noop("You are being transferred to %(department)s."),
+        department=to.name_in(conversation.language),
+    )
+    change.save("status", "agent", "department", "offered_to", "offered_until")
+    audit.record(by, "conversation.transferred", conversation, department=to.code)
+
+
+def return_to_queue(conversation: Conversation, *, because: str) -> None:
+    """Put a locked, active conversation back into its department's queue, because its agent is no longer there.
+
+    The visitor keeps the place that the whole wait has earned. `because` is a code for the record, such as
+    "agent_lost".
+    """
+    assert conversation.agent is not None
+    change = ConversationChange(conversation)
+    agent = conversation.agent
+    finish_assignment(conversation)
+    conversation.status, conversation.agent = Status.WAITING, None
+    change.add_event(
+        "returned",
+        gettext_noop("%(name)s can't continue. You keep your place, and a colleague will help you."),
+        name=agent.name_in(conversation.language),
+    )
+    change.save("status", "agent")
+    audit.record(None, "conversation.returned", conversation, agent=agent.pk, because=because)
 
 
 def end_conversation(*, staff: Staff, uuid: UUID) -> Conversation:

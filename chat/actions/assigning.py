@@ -1,7 +1,7 @@
 """The only function that assigns conversations to agents, from the queue, by transfer or by a supervisor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,10 @@ from chat.protocol import ConversationChanged, Event, MessagePosted, serializers
 from chat.realtime import delivery
 
 # Columns of a conversation that an assignment changes.
-CHANGED_FIELDS = ("agent_id", "status", "assigned_at", "revision", "last_seq", "last_message_at")
+CHANGED_FIELDS = (
+    *("agent_id", "status", "assigned_at", "revision", "last_seq", "last_message_at"),
+    *("offered_to_id", "offered_until"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +28,16 @@ class AssignmentResult:
     """A conversation to assign, and the agent who gets it.
 
     `row` holds the ROW_FIELDS of a locked, open conversation; the function `assign` updates them. `by` is the staff
-    member who makes the assignment. `client_id` identifies that person's click on "next".
+    member who makes the assignment, or None for the router. `client_id` identifies that person's click on "next".
+    `explanation` says why this agent was chosen (`chat.models.Assignment`).
     """
 
     row: dict[str, Any]
     agent: Staff
-    by: Staff
+    by: Staff | None
     reason: Assignment.Reason
     client_id: UUID | None = None
+    explanation: dict[str, Any] = field(default_factory=dict)
 
 
 def assign(assignments: Sequence[AssignmentResult]) -> None:
@@ -71,6 +76,8 @@ def assign(assignments: Sequence[AssignmentResult]) -> None:
             revision=row["revision"] + 1,
             last_seq=message["seq"],
             last_message_at=now,
+            offered_to_id=None,
+            offered_until=None,
         )
         messages.append(message)
         records.append(
@@ -81,7 +88,8 @@ def assign(assignments: Sequence[AssignmentResult]) -> None:
                 "at": now,
                 "until_at": None,
                 "reason": item.reason.value,
-                "by_id": item.by.pk,
+                "by_id": item.by.pk if item.by else None,
+                "explanation": item.explanation,
                 "client_id": item.client_id,
                 "next_in_line_id": colleagues.next_in(row["department_id"], agent.pk),
             }

@@ -124,7 +124,8 @@ def _request_shared(staff: Staff, stored: CannedReply | None, reply: CannedReply
 
 
 def delete_reply(*, staff: Staff, pk: int) -> None:
-    """Delete a reply. Does nothing if it does not exist. Raises NotFound when the staff member may not delete it."""
+    """Delete a reply. Does nothing if it does not exist. Raises NotFound if the staff member is not allowed to delete
+    it."""
     with transaction.atomic():
         reply = CannedReply.objects.select_for_update().filter(pk=pk).first()
         if reply is None:

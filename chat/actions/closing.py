@@ -14,6 +14,7 @@ def end(conversation: Conversation, *, by: str) -> None:
     now = timezone.now()
     conversation.ended_at, conversation.ended_by = now, by
     conversation.unanswered_since = None
+    conversation.offered_to = conversation.offered_until = None
     if conversation.agent_id is None:
         conversation.status, conversation.closed_at = Status.CLOSED, now
         change.add_event("left_queue", gettext_noop("The visitor left the queue."))
@@ -24,7 +25,16 @@ def end(conversation: Conversation, *, by: str) -> None:
         else:
             change.add_event("ended", gettext_noop("The agent ended the conversation."))
     conversation.digest = digest_of(conversation)
-    change.save("status", "ended_at", "ended_by", "closed_at", "unanswered_since", "digest")
+    change.save(
+        "status",
+        "ended_at",
+        "ended_by",
+        "closed_at",
+        "unanswered_since",
+        "digest",
+        "offered_to",
+        "offered_until",
+    )
 
 
 def finish_assignment(conversation: Conversation) -> None:

@@ -15,3 +15,11 @@ def set_presence(*, staff: Staff, status: PresenceStatus) -> None:
     with transaction.atomic():
         presence.set_status(staff=staff, status=status)
         delivery.announce_on_commit(PresenceChanged(PresenceFrame(staff.pk, status)))
+
+
+def set_away(*, staff: Staff, reason: str) -> None:
+    """Set an agent to away, because the agent does not react, and announce it with a reason for the agent's console."""
+    with transaction.atomic():
+        status = PresenceStatus.AWAY
+        presence.set_status(staff=staff, status=status, reason=reason)
+        delivery.announce_on_commit(PresenceChanged(PresenceFrame(staff.pk, status, reason)))

@@ -144,7 +144,8 @@ def _save_part(by: Staff, part: SitePart, fields: Sequence[str]) -> ApprovalRequ
 
 
 def _store(by: Staff, subject: SetupRecord, fields: Sequence[str]) -> bool:
-    """Store a new object, or its changed fields, without approval. Returns whether anything has changed."""
+    """Store a new object, or the changed fields of an existing one, without approval. Returns whether it wrote
+    anything."""
     if subject._state.adding:
         write_setup(by, subject, [])
         return True

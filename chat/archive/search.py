@@ -23,10 +23,10 @@ from chat.models import AuthorRole, Conversation, Message
 MAX_EXAMINED = 2000
 # The number of newest messages to scan before the index is used. The scan takes 8 ms.
 SCANNED_MESSAGES = 30_000
-# Up to this number of candidates, fetch all their ids at once. The ids take 40 KB.
+# If at most this many candidates are left, fetch all their ids at once. The ids take 40 KB.
 MAX_CANDIDATE_IDS = 5000
-# The number of candidates to fetch at once after the first query did not fill the page. It is also the size up to which
-# the batches of ids grow for a reader who may not see all conversations.
+# The number of candidates to fetch at once after the first query did not fill the page. For a reader who does not see
+# all conversations, it is also the size up to which the batches of ids grow.
 CANDIDATE_BATCH = 500
 ROW = ("pk", "conversation_id", "body")
 EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
@@ -105,7 +105,7 @@ def search_messages(
 def _hits(pks: list[int], runs: list[str]) -> list[SearchHit]:
     """Load the data of the messages that a list of results shows.
 
-    The data are eleven columns of five joined tables, so no model instances are created.
+    The eleven columns come from five joined tables, so they are read as tuples and not as model instances.
     """
     rows = Message.objects.filter(pk__in=pks).order_by("-pk").values_list(
         *("conversation__uuid", "seq", "at", "author_name", "author_role", "body", "conversation__visitor__name"),
@@ -180,7 +180,7 @@ def _candidates(
     2. If at most MAX_CANDIDATE_IDS older messages contain the terms, fetch all their ids from the index, and then the
        newest few hundred messages.
     3. If the page is still not full, use one query with all conditions, including the reader's rights. PostgreSQL then
-       begins with the condition that fewer rows meet, which helps a reader who may see only few of the candidates.
+       begins with the most selective condition, which helps if the reader has access to few of the candidates.
 
     Ways 1 and 2 check for each candidate whether the reader may see it. Collecting all readable conversations first
     takes longer than the search.

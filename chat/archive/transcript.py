@@ -1,9 +1,9 @@
 """Writes the transcript of a conversation as a text file, with all stored messages and no notes.
 
-Each message has a heading with its author and time, which begins at the margin. Every line of the message itself is
-indented, so nobody can write a message that looks like an entry by someone else. To get the stored text back exactly,
-remove the four spaces after each line break. Bidirectional marks are removed from names, because the heading continues
-on the same line after the name.
+Each message has a heading at the margin with its author and time. Every line of the message itself is indented, so
+nobody can write a message that looks like an entry by someone else. To get the stored text back exactly, remove the
+four spaces after each line break. Bidirectional marks are removed from names, because the heading continues on the same
+line after the name.
 """
 
 import re

@@ -84,7 +84,7 @@ def eight_bit(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16"):
         return _eight_bit_grey(picture)
     if picture.mode in ("I", "F"):
-        # No allowed format is decoded to another mode. Refuse others, because `convert` would clip values to white.
+        # No allowed format is decoded to these modes. Refuse them, because `convert` would clip values to white.
         raise ValueError(picture.mode)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         return picture.convert("RGBA")

@@ -72,7 +72,7 @@ def _violation_of_long(text: str, decoder: Any) -> LengthViolation:
 
 
 def replace_lone_surrogates(text: str) -> str:
-    """Replace each lone surrogate in a JSON text by U+FFFD, because msgspec rejects it and databases cannot store it.
+    """Replace each lone surrogate in a JSON text with U+FFFD, because msgspec rejects it and databases cannot store it.
 
     A browser sends a lone surrogate when an emoji was cut in two. Text that is not JSON is returned unchanged.
     """

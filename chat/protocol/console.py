@@ -73,9 +73,13 @@ class NoteFrame(Struct, tag_field="kind", tag="note"):
     at: str
 
 
-class PresenceFrame(Struct, tag_field="kind", tag="presence"):
+class PresenceFrame(Struct, tag_field="kind", tag="presence", omit_defaults=True):
+    """A staff member's new presence. `reason` is "" if they have set it themselves, otherwise a code such as
+    "missed_offers"."""
+
     staff: int
     status: str
+    reason: str = ""
 
 
 class ConsolePong(Struct, tag_field="kind", tag="pong"):

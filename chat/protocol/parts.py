@@ -66,7 +66,7 @@ class MessageData(Struct, frozen=True, omit_defaults=True):
     payload: Annotated[dict[str, Any], Meta(extra={"keys": Payload})] = {}
 
 
-class Row(Struct, frozen=True):
+class Row(Struct, frozen=True, omit_defaults=True):
     """A conversation as the lists of the console show it. A row with a higher `revision` replaces a lower one."""
 
     id: str

@@ -8,7 +8,7 @@ from chat.protocol.parts import MessageData, Row, State
 class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
     """The answer to hello, start and identify frames: the complete state that the widget has to show.
 
-    `recovered` is false when the messages on screen belong to another conversation; the widget then replaces them by
+    `recovered` is false when the messages on screen belong to another conversation; the widget then replaces them with
     `messages`. The next identity token must contain `nonce`. `verified_seconds` is the time for which the visitor stays
     verified without a new identity token. `now` is the server's time in milliseconds since 1970, or 0 from old servers.
     """

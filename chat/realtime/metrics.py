@@ -71,8 +71,8 @@ def stored(outcomes: Sequence[object], seconds: float) -> None:
 
 
 def delivered(received_at: Sequence[float]) -> None:
-    """Record that messages were just handed to the sockets. `received_at` has the times (of `monotonic`) of their
-    receipt."""
+    """Record that messages were just handed to the sockets. `received_at` has the `monotonic` times at which this
+    process received them."""
     now = monotonic()
     for at in received_at:
         delivery_seconds.observe(now - at)

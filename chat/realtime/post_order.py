@@ -91,7 +91,7 @@ class PostSequencer:
             self._submit(self._stored)
 
     def release(self, stored: Container[UUID]) -> None:
-        """Stop waiting for posts that turned out to be stored, because their sender does not send them again."""
+        """Stop waiting for the repeats of posts that turned out to be stored: their sender will not send them again."""
         self.held = [post for post in self.held if post.client_id not in stored]
 
     def forget(self) -> None:

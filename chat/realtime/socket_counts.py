@@ -12,8 +12,8 @@ from core.client_address import address_of
 
 Application = Callable[..., Awaitable[Any]]
 
-# From this number of sockets on, an address is counted across all processes. Hardly any address reaches it, so hardly
-# any connection costs a Redis request, and with up to a dozen processes the uncounted sockets do not matter.
+# An address with at least this many sockets is counted across all processes. Hardly any address has that many, so
+# hardly any connection costs a Redis request, and with up to a dozen processes the uncounted sockets do not matter.
 SHARED_FROM = 32
 RENEW_SECONDS = 10.0
 

@@ -74,7 +74,8 @@ class Socket(AsyncConsumer):
         self._is_over = False
         # The client_id in the frame that is being handled, for its refusal.
         self.current_client_id = ""
-        # The frame meter counts every frame before the server parses it; a server without one counts whole messages.
+        # The frame meter counts every frame before the server parses it. Without a meter, this socket counts whole
+        # messages.
         self._frames = limits.frames() if self._transport.meter is None else None
         hub.start()
         hub.sockets.add(self)

@@ -50,7 +50,7 @@ class StaffSocket(Protocol):
     departments: frozenset[int]
     sees_all: bool
     # Primary keys by uuid. `watched` has the conversations that the socket watches. `parked` has the conversations that
-    # the screen still shows, although this staff member may no longer follow them after a transfer.
+    # the screen still shows, although, after a transfer, this staff member is no longer allowed to follow them.
     watched: dict[str, int]
     parked: dict[str, int]
 
@@ -95,17 +95,17 @@ class Subscriptions:
         self._overseers: set[StaffSocket] = set()
         # The last seq handed to the sockets of a conversation, for conversations that have sockets.
         self.heads: dict[int, int] = {}
-        # The last row of each conversation that was sent to the screens of this process. The sweep compares its
-        # revision with the database. Some of these screens may show a newer row, but none has missed a change up to
-        # this revision.
+        # For each conversation, the last row that was sent to the screens of this process. The sweep compares the
+        # revision of the row with the database. Some of these screens may show a newer row, but none has missed a
+        # change up to this revision.
         self.sent_rows: dict[int, SentRow] = {}
         # Conversations that the next sweep must examine even if their rows have not changed: since the last sweep, a
         # socket has subscribed to the conversation, or an event about it was sent.
         self.touched: set[int] = set()
-        # Those touched conversations about which no event was sent here, but whose row one screen has loaded from the
-        # database. The other screens of this process may have missed an event.
+        # Touched conversations whose row one screen has loaded from the database, and about which no event was sent in
+        # this process. The other screens of this process may have missed an event.
         self.loaded_only: set[int] = set()
-        # Notes of the last seconds that were sent to our screens.
+        # The ids of notes of the last few seconds that were already sent to the screens of this process.
         self.sent_notes: set[int] = set()
 
     def forget_all(self) -> None:
@@ -199,9 +199,9 @@ class Subscriptions:
         return row is not None and (row.agent == socket.staff_id or row.department in socket.departments)
 
     def outsiders(self, pk: int, row: Row) -> list[StaffSocket]:
-        """Return the watchers of an open conversation who may not follow it.
+        """Return the sockets that watch this open conversation although their staff are no longer allowed to.
 
-        They are neither its agent nor in its department, and may not see all conversations.
+        Those staff are neither the conversation's agent nor in its department, and lack access to all conversations.
         """
         if row.status not in OPEN:
             return []

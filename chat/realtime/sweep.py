@@ -1,9 +1,9 @@
 """The sweep: every second or two, each process queries the database for changes whose notification was lost.
 
 The sweep limits the delay of messages when the channel layer is down, flushed or full, so no message is lost when the
-layer fails. The sweep also sends waiting visitors their queue position, and ends the sockets of people who may no
-longer receive events: staff whose rights have ended, and visitors whose token is void or whose conversation now belongs
-to another visitor.
+layer fails. The sweep also sends waiting visitors their queue position, and ends the sockets of people who are no
+longer allowed to receive events: staff whose rights have ended, and visitors whose token is void or whose conversation
+now belongs to another visitor.
 """
 
 import asyncio
@@ -35,8 +35,8 @@ ACCESS_EVERY = 2
 POSITIONS_EVERY = 2
 PRESENCE_EVERY = 10
 LISTENING_EVERY = 10
-# After this number of rounds, the sweep examines everything. The other rounds examine only changes. If they
-# miss one, it is found within half a minute.
+# After this number of rounds, the sweep examines everything. The other rounds examine only changes. A
+# change that they miss is found within half a minute.
 EVERYTHING_EVERY = 20
 
 
@@ -99,8 +99,8 @@ async def _send_missed(hub: "Hub", cursor: SweepCursor) -> SweepCursor:
         hub.loaded_only |= loaded_only
         raise
     _check_owners(hub, result)
-    # Change `sent_rows` only where no row was sent while the query ran. If the row sent meanwhile is older than the one
-    # in the database, the next round detects it.
+    # Keep a row that was sent while the query ran. If it is older than the row in the database, the next round detects
+    # that.
     for pk in result.unlisted:
         if pk in request.sent_rows and hub.sent_rows.get(pk) == request.sent_rows[pk]:
             del hub.sent_rows[pk]
@@ -123,7 +123,8 @@ async def _send_missed(hub: "Hub", cursor: SweepCursor) -> SweepCursor:
 def _check_owners(hub: "Hub", result: SweepResult) -> None:
     """Close the visitor sockets whose conversation now belongs to another visitor, because its visitor signed in."""
     for pk, owner in result.owners.items():
-        # The conversation may have moved to another visitor while the query ran. The next round examines it.
+        # Skip a conversation that was touched while the query ran: it may have moved to another visitor since. The next
+        # round examines it.
         if pk in hub.touched:
             continue
         for socket in tuple(hub.visitors.get(pk, ())):
@@ -133,7 +134,7 @@ def _check_owners(hub: "Hub", result: SweepResult) -> None:
 
 
 async def _check_access(hub: "Hub") -> bool:
-    """End the sockets of people who may no longer receive events.
+    """End the sockets of people who are no longer allowed to receive events.
 
     Always returns True, so that the caller can tell success from the None that `_log_failure` returns.
     """
@@ -170,8 +171,8 @@ async def send_queue_positions(hub: "Hub") -> None:
 async def _check_rights(hub: "Hub") -> None:
     """End the consoles of staff whose rights have ended.
 
-    For the other consoles, unsubscribe from conversations that the person may no longer follow, and subscribe again to
-    those that the person may follow again.
+    For the other consoles, unsubscribe from conversations that the person is no longer allowed to follow, and subscribe
+    again to those that the person may follow again.
     """
     sockets = tuple(hub.staff)
     if not sockets:

@@ -23,7 +23,7 @@ from chat.protocol import ConversationChanged, Event, MessagePosted, NoteAdded, 
 from chat.queue_order import QUEUE_ORDER
 from chat.realtime.subscriptions import SentRow
 
-# The maximum number of waiting conversations to examine in the departments with a console here.
+# The maximum number of waiting conversations to examine in the departments that have a console in this process.
 MAX_WAITING = 500
 # Used where rounds compare timestamps because transactions are not known, as on SQLite. A row whose timestamp is up to
 # this long before a round may have been committed after the round.
@@ -60,8 +60,8 @@ class SweepRequest:
     # Conversations with a new subscription or a sent event since the last round. The row that was sent may be older
     # than the row that the last round read.
     touched: frozenset[int]
-    # Those touched conversations about which no event was sent here, but whose row one screen has loaded from the
-    # database.
+    # Touched conversations whose row one screen has loaded from the database, and about which no event was sent in this
+    # process.
     loaded_only: frozenset[int]
     cursor: SweepCursor
     at: datetime
@@ -71,13 +71,13 @@ class SweepRequest:
 class SweepResult:
     """The output of one round."""
 
-    # The current rows of the examined conversations that some screen here shows.
+    # The current rows of the examined conversations that some screen of this process shows.
     rows: dict[int, SentRow]
-    # The examined conversations that no screen here shows any more.
+    # The examined conversations that no screen of this process shows any more.
     unlisted: set[int]
     # The id of the visitor of each examined conversation, by the conversation's id.
     owners: dict[int, int]
-    # The events that were not sent here.
+    # The events that this process has not sent to its sockets.
     events: list[Event]
     # The notes that a later round may find again.
     notes: frozenset[int]
@@ -144,8 +144,9 @@ def _missed_events(request: SweepRequest, stored: dict[int, _Stored]) -> list[Ev
         values["id"]: serializers.row_of(values)
         for values in Conversation.objects.filter(pk__in=changed).order_by().values(*serializers.ROW_FIELDS)
     }
-    # No event about these rows was sent to the consoles here, though one screen may have loaded such a row itself. Send
-    # only the rows that are new since the last round. The consoles got older rows with their lists when they opened.
+    # The consoles of this process were sent no event about these rows; at most, one screen has loaded such a row
+    # itself. Send only the rows that have changed since the last round: consoles loaded the older ones when they
+    # opened.
     unsent = {pk: row for pk, row in current.items() if pk not in request.sent_rows or pk in loaded_only}
     new = _new_since(unsent, request.cursor)
     for pk, row in current.items():
@@ -203,8 +204,8 @@ def _stored_rows(
 ) -> tuple[dict[int, _Stored], dict[int, _Stored], set[int]]:
     """Return three things about the conversations of this process:
 
-    - the conversations that a screen here shows or should show, except unchanged ones;
-    - the conversations that were shown here and have left all lists (assigned on another process, closed, transferred);
+    - the conversations that a screen of this process shows or should show, except unchanged ones;
+    - the conversations that were shown and have left all lists (assigned on another process, closed, transferred);
     - the ids of all examined conversations.
 
     At most five queries, whose text never changes.
@@ -248,9 +249,10 @@ def _changed_since(transaction: str, pks: Collection[int]) -> set[int]:
 
 
 def _missed_notes(request: SweepRequest) -> tuple[frozenset[int], list[Event]]:
-    """Return the ids of the notes written since the last round, and the events of those that were not sent here.
+    """Return the ids of the notes written since the last round, and the events of those that this process has not sent.
 
-    Only conversations that are watched here count. A screen that already shows such a note recognises it by its id.
+    Only conversations that are watched in this process count. A screen that already shows such a note recognises it by
+    its id.
     """
     if not request.watched:
         return frozenset(), []

@@ -46,7 +46,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._is_busy = False
         self._is_ending = False
-        # The values of conversations as this writer has written them last. Only its thread uses them.
+        # The values of conversations as this writer last wrote them. Only its thread uses them.
         self._recent: RowValues = {}
 
     def submit(self, post: Post, answer: Callable[[Outcome], None]) -> None:

@@ -273,10 +273,10 @@ class VisitorConsumer(Socket):
             queue.add(post)
 
     async def _is_answered_as_stored(self, post: Post) -> bool:
-        """Answer a post if it repeats a stored message. Returns whether it did.
+        """Answer a post if it repeats a stored message. Returns whether the post was answered.
 
-        It is called while posts are refused because an earlier one must be sent again. Refused posts that turn out to
-        be stored stop blocking the newer ones.
+        This method is called while posts are refused because an earlier one must be sent again. Refused posts that turn
+        out to be stored stop blocking the newer ones.
         """
         if not self._repeat_lookup_limit.take():
             return False

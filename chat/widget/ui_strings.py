@@ -11,7 +11,7 @@ from chat.models import Site, TextCode
 def business_texts(site: Site, language: str) -> dict[str, str]:
     """Return the text of each TextCode in the language (`zh` or `en`). One query.
 
-    That language must also be the active translation, which supplies the built-in texts.
+    `language` must also be the active translation, which supplies the built-in texts.
     """
     return _built_in() | dict(site.texts.filter(language=language).values_list("code", "body"))
 

@@ -49,7 +49,7 @@ def _loader() -> bytes:
 class UnpaddedGZipMiddleware(GZipMiddleware):
     """Compresses without the random padding that hides the length of secrets.
 
-    These pages hold no secrets and are the same for every visitor.
+    The pages that use it hold no secrets and are the same for every visitor.
     """
 
     max_random_bytes = 0

@@ -50,7 +50,7 @@ class HandInForm(Struct):
 @never_cache
 @knowledge_view
 def exams(request: StaffRequest) -> HttpResponse:
-    """Show the examinee's exams. Staff who set exams, and so may not sit them, are redirected to their own page."""
+    """Show the examinee's exams. Staff who set exams, and thus cannot sit them, are redirected to their own page."""
     if not may(request.user, "take_exams"):
         return redirect("console:exam_setting")
     actions.settle_overdue(of=request.user)
@@ -150,7 +150,7 @@ def hand_in(request: StaffRequest, pk: int) -> HttpResponse:
     """Hand in the paper and return the address of its result, as JSON `{result}`.
 
     The request body is JSON `{answers: [...], is_by_clock}`. It repeats the answers on the page, because the last ones
-    may not be saved yet.
+    might not be saved yet.
     """
     form = decode_body(request.body, HandInForm)
     marked = actions.hand_in(

@@ -18,6 +18,7 @@ from chat.json_bodies import decode_body
 from chat.models import Conversation
 from console.gate import StaffRequest, staff_view
 from console.inbox.forms import CloseForm, NoteForm, TransferForm
+from routing.actions import taking
 
 
 class ButtonPress(Struct):
@@ -35,7 +36,7 @@ def take_next(request: StaffRequest) -> HttpResponse:
     """
     is_json = request.content_type == "application/json"
     press = decode_body(request.body if is_json else b"{}", ButtonPress)
-    taken = agents.take_next(staff=request.user, client_id=press.client_id)
+    taken = taking.take_next(staff=request.user, client_id=press.client_id)
     return JsonResponse({"conversation": str(taken.uuid)})
 
 
@@ -46,7 +47,7 @@ def take(request: StaffRequest, uuid: UUID) -> HttpResponse:
 
     It must be the first in the queue, unless the agent has the right to choose.
     """
-    taken = agents.take(staff=request.user, uuid=uuid)
+    taken = taking.take(staff=request.user, uuid=uuid)
     return JsonResponse({"conversation": str(taken.uuid)})
 
 
@@ -76,7 +77,7 @@ def transfer(request: StaffRequest, uuid: UUID) -> HttpResponse:
         to, note = form.chosen(), form.cleaned_data["note"]
         try:
             if isinstance(to, Staff):
-                agents.transfer_to_agent(staff=request.user, uuid=uuid, to=to, note=note)
+                taking.transfer_to_agent(staff=request.user, uuid=uuid, to=to, note=note)
             else:
                 agents.transfer_to_department(staff=request.user, uuid=uuid, to=to, note=note)
             return _done("transferred", conversation)
@@ -121,8 +122,8 @@ def note_form(request: StaffRequest, uuid: UUID) -> HttpResponse:
 def note(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """Add a note to a conversation. A repeat with the same `client_id` adds nothing.
 
-    A repeat whose text differs is refused. The response then contains the form with this text and a new `client_id`, so
-    that the agent can send it again.
+    A repeat whose text differs is refused. The response then contains the form with the new text and a new `client_id`,
+    so that the agent can send it again.
     """
     conversation = access.conversation_for(request.user, uuid)
     form = NoteForm(request.POST)

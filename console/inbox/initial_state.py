@@ -13,7 +13,7 @@ from console.inbox import selectors
 def initial_state(staff: Staff) -> dict[str, Any]:
     """Return the initial state for static/console/inbox/state.js, as data for JSON. At most seven queries.
 
-    The key `me` describes the signed-in person and lists the departments from whose queues they may not take
+    The key `me` describes the signed-in person and lists the departments from whose queues they are not allowed to take
     conversations today.
     """
     lists = selectors.lists_for(staff)

@@ -101,8 +101,8 @@ def _version_of(uuid: UUID, post: AgentPost) -> Version | None:
 def _record_use(
     request: StaffRequest, uuid: UUID, post: AgentPost, version: Version, accepted: AcceptedFrame
 ) -> None:
-    """Record that the knowledge point was used, for statistics and learning. The message stays stored even if this
-    fails."""
+    """Record that the knowledge point was used, for statistics and learning. A database error is only logged, because
+    the message is already stored."""
     try:
         conversation = access.conversation_for(request.user, uuid)
         question, _seq = question_in(conversation, before=accepted.seq)

@@ -38,7 +38,7 @@ def inbox(request: StaffRequest) -> HttpResponse:
 @gzip_page
 @staff_view
 def conversation(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Show the inbox with a conversation open. This gives every conversation its own URL."""
+    """Show the inbox with a conversation open, so that every conversation has its own URL."""
     access.conversation_for(request.user, uuid)
     return _screen(request, str(uuid))
 

@@ -88,7 +88,7 @@ def _page(request: StaffRequest, point: Point) -> dict[str, Any]:
         "point": point,
         "form": form,
         "columns": RECIPIENT_COLUMNS,
-        # Staff who may not use the console, such as auditors, get links to the records in admin instead.
+        # Staff who cannot use the console, such as auditors, get links to the records in admin instead.
         "in_console": may(request.user, "use_console"),
     }
     if form.is_valid():

@@ -64,8 +64,8 @@ def replies_page(request: StaffRequest) -> HttpResponse:
 def new_form(request: StaffRequest) -> HttpResponse:
     """Show the form of a new canned reply.
 
-    With the query parameter `point`, the form is filled with the text of that knowledge point. Such a reply becomes
-    inactive when the point changes.
+    With the query parameter `point`, the form is filled with the text of that knowledge point. A reply made
+    from a point becomes inactive when the point changes.
     """
     key = request.GET.get("point", "")
     initial = _values_from_point(knowledge.point_for(request.user, key)) if key else {}

@@ -1,7 +1,7 @@
 """Variant forms of Chinese characters: simplified, traditional, Hong Kong and Taiwan.
 
-"Folding" replaces every character by one common form of its variants. It works on single characters, never on words: a
-text and a search term are folded in the same way, and every character keeps its position.
+"Folding" replaces every character with one common form of its variants. It works on single characters, never on words:
+a text and a search term are folded in the same way, and every character keeps its position.
 """
 
 import unicodedata

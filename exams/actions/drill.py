@@ -112,7 +112,7 @@ def answer_question(
     """Mark an answer in the drill and schedule the next repetition of the question. A repeated answer counts once.
 
     Raises NotAnAnswer for an invalid answer. Raises ExamNotFound when the question was not offered to this person or
-    may no longer be asked, for example because it is now on somebody's open paper.
+    can no longer be asked, for example because it is now on somebody's open paper.
     """
     require(by, "use_drill")
     now = now or timezone.now()

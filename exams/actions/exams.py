@@ -35,12 +35,12 @@ from exams.rules.drawing import draw, shuffled_options
 from exams.rules.marking import is_answer
 from knowledge.models import Category
 
-# Answers that arrive this long after the end of the paper are still accepted, because they may have been sent before
-# the end.
+# Answers that arrive up to this long after the end of the paper are still accepted, because they may have been sent
+# before the end.
 GRACE_PERIOD = timedelta(seconds=5)
 # The maximum length of a fill-in answer, in characters.
 GAP_CHARACTERS = 100
-# A new paper is compared with at most this number of the latest papers of other examinees, so that the papers have few
+# A new paper is compared with at most this many of the latest papers of other examinees, so that the papers have few
 # questions in common.
 MAX_COMPARED_PAPERS = 60
 
@@ -182,7 +182,7 @@ def _questions_on(papers: Sequence[int]) -> list[set[int]]:
 
 @dataclass(frozen=True)
 class AnswerOrigin:
-    """The origin of an answer, by which the server knows without a clock which of two answers is newer.
+    """The origin of an answer. It lets the server tell, without relying on clocks, which of two answers is newer.
 
     `page` identifies one load of the page in a browser, and `step` counts the answers given since that load. `seen` is
     the latest revision of the stored answer that the page had received.

@@ -66,7 +66,7 @@ def remark_papers(appeal: Appeal, by: Staff) -> int:
 def _store_result(paper: Paper, items: Sequence[PaperItem]) -> None:
     """Compute the result of a paper from the credits of its questions, and store it.
 
-    A pass also removes the examinee's queue restrictions for which this exam was required.
+    A pass also removes the queue restrictions that the examinee has because of this exam or an earlier one.
     """
     credits = [item.credit or 0 for item in items]
     paper.credit, paper.percent = sum(credits), percent_of(credits)
@@ -79,8 +79,8 @@ def _store_result(paper: Paper, items: Sequence[PaperItem]) -> None:
 def _helps(appeal: Appeal, item: PaperItem) -> bool:
     """Return whether an accepted appeal covers this question of a paper.
 
-    The wording of the question must be the same. With Remedy.SAME, the answer must also be the same as that of the
-    examinee who appealed.
+    The wording of the question must be the same. With Remedy.SAME, the examinee must also have given the same
+    answer as the one who appealed.
     """
     if item.stem != appeal.item.stem:
         return False

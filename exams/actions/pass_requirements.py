@@ -1,5 +1,5 @@
-"""Required exams: from the date `required_from` of an exam, agents who have not passed the exam may not take
-conversations of the exam's departments.
+"""Required exams: from an exam's `required_from` date on, agents who have not passed it are not allowed to take
+conversations of its departments.
 
 Each restriction is stored as an `accounts.QueueRestriction` whose key begins with `exam/`. Only this module writes such
 restrictions.

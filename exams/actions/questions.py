@@ -71,7 +71,7 @@ def propose_questions(*, by: Staff, category: int | None, max_new: int = 200) ->
 
 
 def _drop_outdated() -> None:
-    """Delete undecided proposals that were made from a version of a point that is no longer published."""
+    """Delete undecided proposals that were made from a point version that is no longer published."""
     Question.objects.filter(state=State.PROPOSED, author=None, asked=0, items__isnull=True).exclude(
         version=F("point__published__number")
     ).delete()

@@ -120,7 +120,7 @@ class ExamShare(models.Model):
     """The share of an exam's questions that are about one category (with its subcategories) or one department.
 
     The weights of all shares decide the number of questions from each. If an exam has shares, papers contain only
-    questions from these.
+    questions that the shares cover.
     """
 
     exam = models.ForeignKey(Exam, models.CASCADE, related_name="shares", verbose_name=_("exam"))

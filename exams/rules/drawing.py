@@ -1,4 +1,4 @@
-"""Random selection of the questions of a paper, and of the order of questions and options."""
+"""Selects the questions of a paper at random, and shuffles questions and options."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass

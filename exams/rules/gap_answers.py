@@ -141,7 +141,7 @@ def without_separators(text: str) -> str:
 
 
 def _without_ends(written: str, before: str, after: str) -> str:
-    """Remove words of the question around the gap that the examinee repeated in the answer."""
+    """Remove from the answer the words around the gap that the examinee has copied from the question."""
     for length in range(min(len(written) - 1, len(after)), 0, -1):
         if written.endswith(after[:length]):
             written = written[:-length]

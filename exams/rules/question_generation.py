@@ -14,7 +14,7 @@ from typing import Any
 
 # Sentence lengths in columns: a Chinese character takes two columns, a Latin letter one.
 MIN_SENTENCE, MAX_SENTENCE = 12, 180
-# Two sentences whose character pairs have at least this Jaccard similarity count as saying the same.
+# Two sentences whose character pairs have at least this Jaccard similarity count as saying the same thing.
 MIN_SIMILARITY = 0.45
 # The maximum number of sibling points to search for wrong options, so that large categories do not take longer.
 MAX_SIBLINGS = 40
@@ -172,7 +172,7 @@ def steps_of(answer: str) -> list[str]:
 
 
 def is_similar(one: str, other: str) -> bool:
-    """Return whether two sentences say nearly the same, by the Jaccard similarity of their character pairs."""
+    """Return whether two sentences say nearly the same thing, by the Jaccard similarity of their character pairs."""
     first, second = _pairs(one), _pairs(other)
     return len(first & second) >= MIN_SIMILARITY * len(first | second)
 

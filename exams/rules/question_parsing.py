@@ -80,7 +80,7 @@ class ParsedQuestion:
 
 
 def parse_lines(kind: str, lines: str) -> tuple[list[str], list[Any]]:
-    """Parse the lines that an editor typed into a list of options and the answer.
+    """Parse an editor's lines, and return the list of options and the answer.
 
     For a choice question, * marks each right option. For an ordering question, the lines are steps in the right order.
     For a fill-in question, each line is an accepted answer. A true-or-false question has one line: 对, 错, true or

@@ -16,7 +16,7 @@ State = Version.State
 
 
 def record_writer(point: Point, by: Staff | None) -> None:
-    """Record `by` as an author of the point's next version, because authors may not approve it."""
+    """Record `by` as an author of the point's next version, because authors are not allowed to approve it."""
     record_author(VERSION, point.key, by)
 
 
@@ -40,7 +40,8 @@ def version_content(point: Point) -> tuple[dict[str, object], dict[str, object]]
 def shown_digest(point: Point, published: Version | None, version: Version, accepted: list[str]) -> str:
     """Return the digest of a version as it is shown on a page.
 
-    The digest is computed from the page's own objects, not read again, because a colleague may save changes meanwhile.
+    The digest is computed from the objects that the page shows, which are not read again: a colleague may have saved
+    changes since.
     """
     before, after = before_and_after(published, version, accepted)
     return digest_of(VERSION, point.key, before, after)

@@ -14,7 +14,7 @@ from knowledge.content import FIELDS, Content, phrasings_of
 from knowledge.errors import DraftChanged, PointIncomplete
 from knowledge.models import Point, UnansweredQuestion, Version
 
-# The maximum number of examples of an unanswered question that become phrasings of the point that answers it.
+# When a point answers an unanswered question, at most this many examples of the question become phrasings of the point.
 FROM_UNANSWERED = 40
 
 
@@ -90,7 +90,7 @@ def revise_point(
         set_owner(by=by, point=point, owner=owner)
         values = content.values()
         has_changed = any(getattr(newest, name) != values[name] for name in FIELDS)
-        # A withdrawn version may be published again unchanged, if a second person approves.
+        # Saving a withdrawn version unchanged also makes a draft, so that it can be published again after approval.
         if has_changed or newest.state in (Version.State.WITHDRAWN, Version.State.REPLACED):
             newest = save_draft(by=by, point=point, content=content)
         if is_ready and newest.state == Version.State.DRAFT:

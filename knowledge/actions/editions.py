@@ -1,4 +1,4 @@
-"""The edition of the published knowledge: a number by which every process sees that there are changes to read."""
+"""The edition of the published knowledge: a number that tells every process whether there are changes to read."""
 
 from django.db.models import F
 

@@ -64,8 +64,8 @@ class ImportRefused(PointIncomplete):
 def import_points(*, by: Staff | None, given: Iterable[PointToImport]) -> ImportResult:
     """Store new and changed points in one transaction. Raises ImportRefused.
 
-    If the person `by` imports, the content needs approval by a second person. If `by` is None, a server command
-    imports, and the content is published at once. Imported content overwrites an unpublished version of a point.
+    If `by` is a person, the content needs approval by a second person. If `by` is None, a server command runs the
+    import, and the content is published at once. Imported content overwrites an unpublished version of a point.
     """
     if by is not None:
         require(by, "edit_points")

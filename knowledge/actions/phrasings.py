@@ -57,9 +57,9 @@ def replace_phrasings(
 ) -> dict[int, bool]:
     """Replace the phrasings of the points in `wanted`, a dict by point id.
 
-    Returns a dict from the id of each changed point to whether the point got new phrasings. New phrasings of `offered`
-    points wait for approval. Existing phrasings are removed only if their state is in `removable`. Call it in a
-    transaction that holds the locks on the points.
+    Returns a dict of the changed points by id; each value says whether the point got new phrasings. New phrasings of
+    `offered` points wait for approval. Existing phrasings are removed only if their state is in `removable`. Call it in
+    a transaction that holds the locks on the points.
     """
     stored: dict[int, dict[str, Phrasing]] = {pk: {} for pk in wanted}
     for pks in batches(wanted):

@@ -22,17 +22,17 @@ from knowledge.models import (
 )
 from privacy.masking import mask
 
-# A longer text tells a story rather than asks a question. It does not become a phrasing, and an unanswered question is
-# cut to this length.
+# A longer text is a story, not a question. It does not become a phrasing, and an unanswered question is cut to this
+# length.
 QUESTION_CHARACTERS = 200
 # Shorter texts are greetings, a yes or a no (好的, ok), which do not become phrasings.
 MIN_CHARACTERS = 4
-# When an agent sends a point, the visitor's questions among this number of messages before it count as answered.
+# When an agent sends a point, the visitor's questions in this many messages before it count as answered.
 ANSWERED_WITHIN = 8
 
 
 def version_of(source: str) -> Version | None:
-    """Return the version that a message source names, in whatever state it is now, or None if it names none."""
+    """Return the version that a message source names, whatever its state now; None if the source names no version."""
     named = message_sources.point_version_in(source)
     return Version.objects.filter(point=named[0], number=named[1]).first() if named else None
 
@@ -85,7 +85,7 @@ def record_use(
 
 
 def _close_questions(conversation: Conversation, answer: int) -> None:
-    """Remove the questions that message `answer` has answered from the open unanswered questions.
+    """Remove from the open unanswered questions those that message `answer` has answered.
 
     An unanswered question without any examples left is deleted.
     """
@@ -114,7 +114,7 @@ def record_agent_feedback(
     `knowledge.actions.visitor_suggestions.record_feedback`.
     """
     with transaction.atomic():
-        # Serialise two presses at the same time: otherwise both would create a row.
+        # Serialise simultaneous presses: otherwise each would create a row.
         Point.objects.select_for_update().get(pk=version.point_id)
         use, _is_new = Use.objects.get_or_create(
             version=version, conversation=conversation, by=Use.By.AGENT, agent=by, seq=None

@@ -52,7 +52,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class BranchFileRow:
-    """A branch read from a row but not stored, and the name of its region, which may not exist yet."""
+    """A branch read from a row but not stored, and the name of its region, which might not exist yet."""
 
     branch: Branch
     region: str

@@ -10,11 +10,11 @@ MAX_CELL_CHARACTERS = 32_767
 
 
 class UnreadableFile(ValueError):
-    """The file cannot be read as a table. Its text is a message for the user."""
+    """The file cannot be read as a table. The text of the exception is a message for the user."""
 
 
 class CellProblem(ValueError):
-    """The content of a cell is not valid. Its text is a message for the user."""
+    """The content of a cell is not valid. The text of the exception is a message for the user."""
 
 
 class UnclearCell:

@@ -39,7 +39,7 @@ class RowProblem:
 class Preview:
     """The rows of a file by kind. If the file as a whole has `problems`, there are no rows."""
 
-    # The maximum number of rows of each kind that the page shows. The page gives the number of all rows.
+    # The maximum number of rows of each kind that the page lists. The page also states the total number of rows.
     SHOWN: ClassVar[int] = 200
 
     new: list[FileRow] = field(default_factory=list)

@@ -71,7 +71,7 @@ def _name(node: Element) -> str:
 
 @dataclass
 class _Sheet:
-    """The content of one sheet that is read. Rows and columns are numbered from 1."""
+    """The parts of a sheet that are read. Rows and columns are numbered from 1."""
 
     rows: dict[int, dict[int, Any]] = field(default_factory=dict)
     merged: list[tuple[int, int, int, int]] = field(default_factory=list)

@@ -24,8 +24,7 @@ class Use(models.Model):
     conversation = models.ForeignKey(
         Conversation, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("conversation")
     )
-    # The `seq` of the message made from the version. It is None if the widget showed the version, because this needs no
-    # message.
+    # The `seq` of the message made from the version, or None if the widget showed the version without a message.
     seq = models.PositiveIntegerField(null=True, blank=True)
     by = models.CharField(_("kind of use"), max_length=5, choices=By)
     agent = models.ForeignKey(

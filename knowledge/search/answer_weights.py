@@ -2,9 +2,9 @@
 
 Short answers that repeat their topic improve the search: for points without phrasings, the right point is then first
 for 40 % of our questions instead of 34 %. Long answers, which share many words with other answers, make it worse. To
-find out which kind a bank has, its phrasings are used as queries with several weights. The query itself and every
-second other phrasing of its point are left out of the index, because visitors' messages differ from phrasings more than
-phrasings differ from each other. If answers do not resemble their titles at all, their weight is 0.
+find out which kind of answers a bank has, its phrasings are used as queries with several weights. The query itself and
+every second other phrasing of its point are left out of the index, because visitors' messages differ from phrasings
+more than phrasings differ from each other. If answers do not resemble their titles at all, their weight is 0.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ Item = TypeVar("Item")
 # The weights if there are no phrasings to learn from. Higher weights improve the search for short answers, but make it
 # worse for long ones.
 SAFE_WEIGHTS = AnswerWeights(0.2, 0.2)
-# `_resemblance` also counts this number of imaginary points whose answers clearly resemble their titles. Without enough
-# evidence, the text of answers thus keeps its weight.
+# `_resemblance` also counts this many imaginary points whose answers clearly resemble their titles, so that the text of
+# answers keeps its weight when there is little evidence.
 ASSUMED_RESEMBLANCES = 10
 WEIGHT_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4)
 # The maximum number of phrasings used as queries, and the number of phrasings at which fitted and safe weights count
@@ -33,10 +33,10 @@ MAX_SAMPLES, SHRINKAGE = 500, 60
 
 
 def fit_weights(scorers: ScorerSet, space: EmbeddingSpace) -> AnswerWeights:
-    """Return the weights with which phrasings that are left out of the index find their entries best.
+    """Return the answer weights with which held-out phrasings rank their own entries highest.
 
     The fewer phrasings there are, the closer the result is to SAFE_WEIGHTS. Answers that do not resemble their titles
-    get weight 0. The result is deterministic. The computation takes two seconds of one core for 5,000 points.
+    get weight 0. The result is deterministic. The computation takes two seconds on one core for 5,000 points.
     """
     queries = _sample(
         [

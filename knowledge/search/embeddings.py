@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 SIZE = 512
-# The covariance within entries is estimated from the phrasings and from a prior. The prior counts as much as this
-# number of phrasings, so it dominates if there are few.
+# The covariance within entries is estimated from the phrasings and from a prior. The prior counts as much as this many
+# phrasings, so it dominates if there are few.
 PRIOR_WEIGHT = 300
 SMOOTHING = 0.3
 # The numbers of principal axes along which entries and answers are compared. The results are as good as with all
@@ -218,8 +218,8 @@ class EmbeddingSpace:
     def cosines(self, entries: Sequence[TextEmbeddings], question: Floats) -> Floats:
         """Return the cosines between a projected question and the texts of these entries, as one array.
 
-        The question is mapped back to the texts' original space. That is one matrix product, whereas mapping the texts
-        to this space would be one for each.
+        The question is mapped back to the texts' original space, which takes one matrix product. Mapping the texts to
+        this space would take one product for each text.
         """
         back = self.stretch @ question
         steps = np.concatenate([entry.texts.steps for entry in entries])

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def encode_in_process(texts: Sequence[str]) -> Vectors:
-    """Return the same vectors as `vectors_of`, without slowing this process down. Raises CalledProcessError."""
+    """Return the vectors of texts, like `vectors_of`. More than MIN_TEXTS texts are encoded in a child process, so that
+    this process is not slowed down. Raises CalledProcessError if the child fails."""
     store = vector_store()
     if store is not None and len(texts) > MIN_TEXTS:
         # Only one process of a machine encodes at a time. A process that waited for the lock finds the vectors in the

@@ -66,7 +66,7 @@ def best_hits(
 
 
 def _is_off_topic(models: LearnedModels | None, query: IndexQuery) -> bool:
-    """Return whether the query is not about banking. This does not depend on how close the nearest entries are."""
+    """Return whether the query is not about banking, no matter how close the nearest entries are."""
     if models is None or not query.vectors or query.exact is not None:
         return False
     return not any(models.topic_filter.accepts(vector) for vector in query.vectors)

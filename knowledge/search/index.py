@@ -40,8 +40,8 @@ EXACT_BONUS = 3.0
 # The weight of the clauses of a long message (the whole message has weight 1), and the number of clauses that count:
 # only the best ones.
 CLAUSE_WEIGHT, BEST_CLAUSES = 0.5, 2
-# The maximum number of texts that one change encodes at once. If it has more, the new entries get no embeddings until
-# `trained` is called.
+# The maximum number of texts that one change encodes at once. If a change has more texts, its new entries get no
+# embeddings until `trained` is called.
 MAX_ENCODED_AT_ONCE = 60
 # Typed text is compared by embeddings if it has at least this number of tokens. A shorter text is only part of a
 # question.
@@ -276,8 +276,8 @@ class Index:
 def _with_clauses(whole: Floats, clauses: Sequence[Floats]) -> Floats:
     """Return the scores of a long message: the scores of the whole, plus half the mean of its best two clauses.
 
-    If only the best clause counted, a side remark could decide the result: "I run a small restaurant" in a story of a
-    frozen account.
+    If only the best clause counted, a side remark could decide the result, such as "I run a small restaurant" in a
+    story about a frozen account.
     """
     best = np.sort(np.maximum(np.stack(clauses), np.float32(-1)), axis=0)[-BEST_CLAUSES:]
     combined: Floats = (whole + CLAUSE_WEIGHT * best.mean(axis=0)) / np.float32(1 + CLAUSE_WEIGHT)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.text.pinyin import readings_of, without_similar_sounds
 
 Positions = NDArray[np.int64]
-# The maximum number of letters of a spelling that are used, and the number of letters of the longest syllable.
+# The maximum number of letters of a spelling (the rest is ignored), and the length of the longest syllable.
 MAX_LETTERS, MAX_SYLLABLE_LETTERS = 60, 6
 # A spelling that is only the start of a single syllable must have at least this number of letters to be searched.
 MIN_SYLLABLE_LETTERS = 4

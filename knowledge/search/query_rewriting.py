@@ -33,7 +33,7 @@ _SYLLABLE = re.compile(
 
 
 def to_standard_words(text: str) -> str:
-    """Replace words of a dialect by the standard words of dialect.txt.
+    """Replace dialect words with the standard words of dialect.txt.
 
     A text with such words is returned in simplified characters, any other text unchanged.
     """
@@ -78,7 +78,7 @@ class PinyinConverter:
         return _LATIN.sub(lambda match: self._convert(match[0]) or match[0], text)
 
     def _convert(self, typed: str) -> str:
-        """Return the characters of a run of Latin letters; "" if it is not pinyin."""
+        """Convert a run of Latin letters from pinyin to Chinese characters; return "" if it is not pinyin."""
         letters = "".join(without_tone_numbers(without_tones(typed)).split())
         if not _MIN_LETTERS <= len(letters) <= 200 or not letters.isascii():
             return ""

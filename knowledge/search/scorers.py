@@ -27,7 +27,8 @@ PHRASINGS_FOR_NEAREST = 30
 class AnswerWeights(NamedTuple):
     """The weights of the words and the embeddings of answers.
 
-    Answers are scored separately. When they were scored together with title and phrasings, every score was lower.
+    Answers are scored separately. When they were scored together with title and phrasings, every measure of search
+    quality was lower.
     """
 
     words: float

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from opencc import OpenCC
 
-# Only this number of characters at the beginning of a text is used.
+# Text beyond this number of characters is ignored.
 MAX_CHARACTERS = 400
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
 RUN = re.compile(f"[{_HAN}]+|[^\\W_{_HAN}]+")

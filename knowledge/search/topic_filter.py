@@ -22,10 +22,10 @@ EVERYDAY_FILE = Path(__file__).with_name("everyday.txt")
 MAX_TEXTS = 1500
 RIDGE = 2.0
 FOLDS = 5
-# The floor is set so that the first share of the off-topic questions is below it. It is lower if otherwise more than
-# the second share of the banking questions would be below it.
+# The floor is set so that the share OFF_TOPIC_BELOW of the off-topic questions scores below it, but never so high that
+# more than the share ON_TOPIC_BELOW of the banking questions does, too.
 OFF_TOPIC_BELOW, ON_TOPIC_BELOW = 0.95, 0.03
-# If the score of a question is below the floor, the confidence of its answers is multiplied by this.
+# If the score of a question is below the floor, the confidence of its answers is multiplied by this factor.
 OFF_TOPIC_FACTOR = 0.3
 
 

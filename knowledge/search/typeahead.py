@@ -85,7 +85,7 @@ class TypeaheadIndex:
 
 
 class _TextSearch:
-    """Many texts joined into one, so that a single pass finds those that contain a part."""
+    """Many texts joined into one, so that a single pass finds the texts that contain a given part."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._joined = "\0".join(texts)

@@ -1,7 +1,7 @@
 """Limits on request bodies in Daphne, which writes a whole body to disk before it calls the application.
 
 Without these limits, a chunked body of 300 MB fills the disk and is never answered. Neither Twisted nor Daphne has a
-setting for this, so `server.daphne.patches` replaces Daphne's request class by the subclass in this module.
+setting for this, so `server.daphne.patches` replaces Daphne's request class with the subclass in this module.
 tests/server/test_body_limits.py tests it with a real Daphne.
 """
 

@@ -14,8 +14,7 @@ from twisted.web import http
 from server.daphne.body_limits import LimitedRequest
 from server.library_internals import Internal, check_internals
 
-# The versions for which the patches and the uses of internals were written and tested. A test compares them with the
-# installed versions.
+# The versions whose internals this code was written against. A test compares them with the installed versions.
 VERSIONS = {"daphne": "4.2.3", "Twisted": "26.10.0", "autobahn": "26.10.2"}
 
 INTERNALS = (
@@ -46,7 +45,7 @@ def apply_patches() -> None:
 
 
 def _limit_request_bodies() -> None:
-    """Replace Daphne's request class by LimitedRequest. Daphne looks the class up for each connection."""
+    """Replace Daphne's request class with LimitedRequest. Daphne looks the class up for each connection."""
     http_protocol.WebRequest = LimitedRequest
 
 

@@ -1,7 +1,7 @@
 """The transport of a WebSocket on Daphne.
 
-Daphne's `send` never waits. Twisted stores everything that a client has not read yet, without a limit on the memory
-(django/daphne #170). Twisted's own transport has backpressure and can abort.
+Daphne's `send` never waits: Twisted keeps in memory everything that a client has not read yet, without any limit
+(django/daphne #170). Twisted's own transport, which this module uses instead, has backpressure and can abort.
 """
 
 import asyncio

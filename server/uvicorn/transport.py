@@ -17,8 +17,7 @@ from chat.realtime.frame_meter import FrameMeter
 from chat.realtime.transport import WebSocketTransport
 from server.library_internals import Internal
 
-# The version of uvicorn for which the uses of its internals were written. A test compares it with the installed
-# version.
+# The version of uvicorn whose internals this code was written against. A test compares it with the installed version.
 VERSIONS = {"uvicorn": "0.54.0"}
 
 INTERNALS = (

@@ -4,7 +4,7 @@ import { make, makeButton } from "./dom.js";
 
 /** @import { UiStrings } from "./ui-strings.js" */
 
-/** @param {DataTransfer | null} transfer @returns {{text: string, files: File[]}} at most one of the two is not empty */
+/** @param {DataTransfer | null} transfer @returns {{text: string, files: File[]}} `text` or `files` is empty, or both are */
 export function contentOf(transfer) {
   const files = [...(transfer?.files ?? [])];
   const text = textOf(transfer);
@@ -20,8 +20,8 @@ function textOf(transfer) {
 }
 
 /**
- * Returns whether the text has only the names, paths or URLs of the files. File managers put such a text beside copied
- * files.
+ * Returns whether the text consists only of the names, paths or URLs of the files. File managers add such a text to
+ * copied files.
  *
  * @param {string} text
  * @param {File[]} files

@@ -9,7 +9,7 @@ const PATHS = {
   file: "M15 2H6a2 2 0 0 0-2 2v16a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2V7ZM14 2v6h6M8 13h8M8 17h5",
 };
 
-/** Returns the element with this id, which the page must have. @param {string} id @returns {HTMLElement} */
+/** Returns the element with this id. The page must contain it. @param {string} id @returns {HTMLElement} */
 export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /**

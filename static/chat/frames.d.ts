@@ -182,7 +182,7 @@ export interface MessageData {
 /**
  * The answer to hello, start and identify frames: the complete state that the widget has to show.
  *
- * `recovered` is false when the messages on screen belong to another conversation; the widget then replaces them by
+ * `recovered` is false when the messages on screen belong to another conversation; the widget then replaces them with
  * `messages`. The next identity token must contain `nonce`. `verified_seconds` is the time for which the visitor stays
  * verified without a new identity token. `now` is the server's time in milliseconds since 1970, or 0 from old servers.
  */
@@ -254,14 +254,14 @@ export interface Row {
   visitor_read: number;
   agent_received: number;
   agent_read: number;
-  rating: number | null;
-  queue_time: string;
-  emergency: string;
-  emergency_reason: string;
-  skill: number | null;
-  offered_to: number | null;
-  offered_until: string | null;
-  visitor_away_since: string | null;
+  rating?: number | null;
+  queue_time?: string;
+  emergency?: string;
+  emergency_reason?: string;
+  skill?: number | null;
+  offered_to?: number | null;
+  offered_until?: string | null;
+  visitor_away_since?: string | null;
 }
 
 export interface MessageFrame {
@@ -369,10 +369,15 @@ export interface NoteFrame {
   at: string;
 }
 
+/**
+ * A staff member's new presence. `reason` is "" if they have set it themselves, otherwise a code such as
+ * "missed_offers".
+ */
 export interface PresenceFrame {
   kind: "presence";
   staff: number;
   status: string;
+  reason?: string;
 }
 
 /** Says that published knowledge points have changed, so that suggestions on the screen may be outdated. */

@@ -28,7 +28,7 @@ export class LiveSocket {
   #triedAt = 0;
   #heartbeatMs = 25_000;
   #byeMs = -1;
-  /** Whether a bye frame has said when to reconnect. A frame that waits to be sent makes us reconnect earlier. */
+  /** Whether we wait for the time that a bye frame has set. Sending a frame then reconnects at once. */
   #hasRetryTime = false;
   /** @type {Record<string, number>} */
   #timers = {};
@@ -105,8 +105,8 @@ export class LiveSocket {
 
   /** @param {Received} frame */
   #receive(frame) {
-    // Only the welcome counts as the answer to hello. Any other frame may be the last: a server that refuses the hello
-    // may send nothing more.
+    // Only the welcome ends the wait for an answer to hello. After any other frame the timer must go on, because a
+    // server that refuses the hello might send nothing more.
     if (frame.kind === "welcome") this.#stop("answer");
     else if (this.#isOpen && this.#timers.answer) this.#heard(frame.kind);
     if (frame.kind === "bye") {

@@ -9,7 +9,7 @@ export function readUiStrings() {
   return JSON.parse(byId("ui-strings").textContent ?? "");
 }
 
-/** Replaces each placeholder `{name}` by its value. A placeholder without a value stays. @param {string} text @param {Record<string, unknown>} values */
+/** Replaces each placeholder `{name}` with its value. A placeholder without a value stays. @param {string} text @param {Record<string, unknown>} values */
 export function fill(text, values) {
   return text.replace(/\{(\w+)\}/g, (placeholder, name) => String(values[name] ?? placeholder));
 }

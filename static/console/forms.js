@@ -11,7 +11,7 @@ import { failureElement, refreshToken } from "./csrf-token.js";
  * After this time, the buttons are enabled again, because the page stays open if the answer to the POST is a download.
  */
 const RESET_MS = 10_000;
-/** Ends of the paths of forms that need no session. */
+/** The path endings of forms that need no session. */
 const ANONYMOUS_PATHS = ["/login/", "/language/", "/logout/"];
 
 /** @type {WeakSet<HTMLFormElement>} */

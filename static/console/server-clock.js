@@ -10,7 +10,7 @@ const WAIT_MS = 10_000;
 let offset = performance.timeOrigin;
 /** The bank's current day, from the server's last answer. */
 let day = "";
-/** The current day in the agent's time zone, on which day headings such as "today" in the thread depend. */
+/** The current day in the agent's time zone. Day headings in the thread, such as "today", depend on it. */
 let localDay = localDate();
 
 /** @returns {number} the server's time in milliseconds since 1970 */

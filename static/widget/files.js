@@ -88,7 +88,7 @@ export class Files {
     return answer;
   }
 
-  /** Returns the URL of a blob with the message's file, which is fetched only once. @param {MessageData} message @returns {Promise<string>} */
+  /** Returns the URL of a blob with the message's file. Each file is fetched only once. @param {MessageData} message @returns {Promise<string>} */
   url({ payload }) {
     const id = payload?.attachment ?? "";
     const url = this.#urls.get(id) ?? this.#blob(`attachments/${id}`);

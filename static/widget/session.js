@@ -18,7 +18,7 @@ export class Session {
   conversation = new Conversation();
   /** @type {SocketStatus} */
   status = "connecting";
-  /** Whether the connection was lost and is not open again. */
+  /** Whether the connection was lost and has not been restored since. */
   isLost = false;
   /** The nonce that the next identity token must contain. */
   nonce = "";
@@ -31,7 +31,7 @@ export class Session {
   #isVisible = false;
   #seen = "";
   #dismissed = "";
-  /** The token of a visitor who logged out while disconnected. After reconnecting, the server is told of the logout. */
+  /** The token with which to log out after reconnecting; "" unless the visitor logged out while disconnected. */
   #leaving = "";
   #isSuperseded = false;
   /** Whether the bank's page must be asked again who is logged in, as soon as the visitor looks at the widget. */
@@ -199,7 +199,7 @@ export class Session {
     this.sender.flush();
   }
 
-  /** Replaces the token after a sign-in or logout has voided it: by the new token of another tab, or by none. */
+  /** Drops the token, which a sign-in or logout has voided, and takes the new token of another tab if there is one. */
   #supersede() {
     const { token } = this.storage;
     this.#isSuperseded = false;

@@ -40,7 +40,7 @@ export class BrowserStorage {
    *
    * @param {string} token
    * @param {"open" | "ended" | "none"} stage of the conversation
-   * @param {string} conversation its id; the token of another conversation, which another tab has started, is kept
+   * @param {string} conversation its id. If another tab has started another conversation, the token of that one is kept
    */
   saveToken(token, stage, conversation) {
     const key = this.key("token");

@@ -88,7 +88,7 @@ export class Suggestions {
     const summary = make("summary", "", title);
     const element = make("details", "", summary, bodyElement(text));
     summary.dir = "auto";
-    // The answer must open downwards, so that everything above it keeps its position.
+    // Fix the log's margin, so that the answer opens downwards and everything above it keeps its position.
     summary.onclick = () => (byId("log").style.marginBlockStart = getComputedStyle(byId("log")).marginBlockStart);
     element.ontoggle = () => {
       if (!element.open) return;

@@ -208,7 +208,7 @@ def test_approve_reject_and_withdraw_need_the_right(cast: Cast) -> None:
 def test_author_may_not_approve_when_a_colleague_requests_the_same_content_again(cast: Cast) -> None:
     """Check that somebody who withdrew a request still counts as an author of the same content.
 
-    They may not approve it when a colleague requests it again.
+    That person is not allowed to approve the content when a colleague requests it again.
     """
     point = published(cast, is_public=True)
     phrasings.add_phrasings(by=cast.yun, point=point.pk, phrasings=["卡找不到"])

@@ -1,7 +1,7 @@
 """Property-based tests: a state machine takes random steps with approval requests, and checks rules after each step.
 
-No request may be approved by one of its authors, twice, after it has expired, or with content that differs from what
-the approver was shown.
+A request must never be approved by one of its authors, a second time, after it has expired, or with content that
+differs from what the approver was shown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tests of approval for sites, texts, replies, branches and departments, which visitors see."""
+"""Tests of approval for content that visitors see: sites, texts, replies, branches and departments."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 def second(cast: Cast) -> Staff:
     """Return a second administrator, who may approve the changes of the first one.
 
-    The supervisor may not approve changes of settings that only administrators may change.
+    The supervisor is not allowed to approve changes of settings that only administrators may change.
     """
     return Staff.objects.create(username="er", name="尔", number="9202", role="administrator")
 

@@ -26,7 +26,7 @@ from tests.console.test_access import World, make_world, pdf_upload
 from tests.harness.sockets import Console
 from tests.people import Cast, create_cast, go_online, say, session_of, start, start_with
 
-# The reasons for which reading at a URL is not audited.
+# The reasons why reading at a URL is not audited.
 WRITES = "changes something: its action is audited"
 OWN = "shows only the reader's own work"
 KNOWLEDGE = "shows the bank's knowledge, which names no customer"

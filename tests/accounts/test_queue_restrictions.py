@@ -15,7 +15,7 @@ from accounts.models import Department, QueueRestriction, Staff
 from chat.actions import agents
 from chat.errors import NobodyWaiting, QueueRestricted
 from console.inbox.initial_state import initial_state
-from tests.people import Cast, go_online, start
+from tests.people import Cast, go_online, start, take_as, take_next_as
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -34,7 +34,7 @@ def test_take_next_is_refused_when_one_of_two_restrictions_applies(cast: Cast) -
     restrict(cast.mei, cast.cards, days=9)
     restrict(cast.mei, cast.cards, key="exam/2")
     with pytest.raises(QueueRestricted):
-        agents.take_next(staff=cast.mei)
+        take_next_as(staff=cast.mei)
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def test_take_next_skips_departments_the_agent_may_not_take(both: Cast) -> None:
     start(both, department="cards")
     loan = start(both, department="loans")
     restrict(both.mei, both.cards)
-    assert agents.take_next(staff=both.mei) == loan
+    assert take_next_as(staff=both.mei) == loan
     with translation.override("zh-hans"), pytest.raises(QueueRestricted) as refusal:
-        agents.take_next(staff=both.mei)
+        take_next_as(staff=both.mei)
     with translation.override("zh-hans"):
         message = str(refusal.value.text)
     assert message == "您暂时不能接入“信用卡”的会话，还需通过：十一月月考。如有疑问请找主管。"
@@ -61,8 +61,8 @@ def test_take_ignores_longer_waiting_visitors_of_a_restricted_department(both: C
     loan = start(both, department="loans")
     restrict(both.mei, both.cards)
     with pytest.raises(QueueRestricted):
-        agents.take(staff=both.mei, uuid=first.uuid)
-    assert agents.take(staff=both.mei, uuid=loan.uuid) == loan
+        take_as(staff=both.mei, uuid=first.uuid)
+    assert take_as(staff=both.mei, uuid=loan.uuid) == loan
 
 
 @pytest.mark.usefixtures("one_day")
@@ -70,9 +70,9 @@ def test_take_ignores_longer_waiting_visitors_of_a_restricted_department(both: C
 def test_future_or_lifted_restriction_does_not_stop_take_next(cast: Cast, days: int, is_lifted: bool) -> None:
     first = start(cast, department="cards")
     restrict(cast.mei, cast.cards, days=days, is_lifted=is_lifted)
-    assert agents.take_next(staff=cast.mei) == first
+    assert take_next_as(staff=cast.mei) == first
     with pytest.raises(NobodyWaiting):
-        agents.take_next(staff=cast.mei)
+        take_next_as(staff=cast.mei)
 
 
 @pytest.mark.usefixtures("one_day")
@@ -88,14 +88,14 @@ def test_initial_state_lists_the_restricted_departments(both: Cast) -> None:
 def test_restriction_applies_only_to_its_staff_member(cast: Cast) -> None:
     first = start(cast, department="cards")
     restrict(cast.mei, cast.cards)
-    assert agents.take_next(staff=cast.hao) == first
+    assert take_next_as(staff=cast.hao) == first
 
 
 def test_restriction_stops_neither_a_supervisors_choice_nor_a_transfer(cast: Cast) -> None:
     first, second = start(cast, department="cards"), start(cast, department="cards")
     restrict(cast.yun, cast.cards)
     restrict(cast.mei, cast.cards)
-    assert agents.take(staff=cast.yun, uuid=second.uuid) == second
+    assert take_as(staff=cast.yun, uuid=second.uuid) == second
     go_online(cast.mei)
     given = agents.transfer_to_agent(staff=cast.yun, uuid=first.uuid, to=cast.mei)
     assert given.agent == cast.mei

@@ -134,8 +134,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure_all(plan: Plan, names: Sequence[str], file: Path) -> int:
-    """Print the table row by row and write it to `file`. Then list the rows that were void or missed their limit
-    `must`.
+    """Print the table row by row and write it to `file`. Then list the rows that were void or missed their `must`
+    limit.
 
     Return the exit code, which is 1 if a row was void twice.
     """

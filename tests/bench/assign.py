@@ -80,7 +80,7 @@ async def _take_all(
 ) -> tuple[float, list[str], Counter[int]]:
     """Let all agents take conversations from the queue for `seconds`, or until it is empty.
 
-    Return the duration, the conversations taken, and the number of failed requests by HTTP status.
+    Return the duration, the ids of the conversations taken, and the number of failed requests by HTTP status.
     """
     if with_consoles:
         tally = Tally()

@@ -12,7 +12,7 @@ from tests.bench.rows import Row
 from tests.bench.servers import Running
 
 AT_ONCE = 50
-# One visitor in this many starts a conversation, posts a message and is cut off during it.
+# One visitor in this many starts a conversation, posts a message, and disconnects without ending the conversation.
 WRITER_EVERY = 20
 
 

@@ -1,4 +1,5 @@
-"""Creates database contents for the measurements with Lianxin's own models and actions. Runs in `manage.py shell`."""
+"""Creates the database contents that the measurements need, using Lianxin's own models and actions. Runs in `manage.py
+shell`."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ from django.utils import timezone
 
 from accounts import presence
 from accounts.models import Department, PresenceStatus, Role, Staff
-from chat.actions.agents import take_next
 from chat.archive.search_terms import terms_of
 from chat.errors import NobodyWaiting
 from chat.models import Assignment, AuthorRole, Conversation, Message, Site, Status, Visitor
 from chat.widget import tokens
+from routing.actions.taking import take_next
 from tests.bench.texts import CHINESE, TEXTS
 
 MESSAGES_PER_CONVERSATION = 10
@@ -51,7 +52,13 @@ def create_staff(*, agents: int) -> dict[str, Any]:
 
 def _create_member(username: str, number: str, role: Role, department: Department) -> Staff:
     staff = Staff.objects.create_user(
-        username, password=None, name="客服" + number, name_en=username, number=number, role=role
+        username,
+        password=None,
+        name="客服" + number,
+        name_en=username,
+        number=number,
+        role=role,
+        capacity=1000,
     )
     staff.departments.add(department)
     presence.set_status(staff=staff, status=PresenceStatus.ONLINE)
@@ -70,7 +77,7 @@ def _cookies(staff: Staff) -> dict[str, str]:
 def take_all() -> list[list[str]]:
     """Let the agents take conversations, one agent after the other, until the queue is empty.
 
-    Return the conversations of each agent, in the order of the agents' cookies.
+    Return a list of conversation ids for each agent, in the order of the agents' cookies.
     """
     agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
     taken: list[list[str]] = [[] for _ in agents]
@@ -86,7 +93,7 @@ def create_conversations(*, waiting: int = 0, active: int = 0, agents: int = 1) 
     """Create conversations with one message each: `waiting` in the queue, and `active` shared among the first `agents`
     agents.
 
-    Return a pair [visitor's token, conversation] for each conversation, the waiting ones first.
+    Return a pair [visitor's token, conversation id] for each conversation, the waiting ones first.
     """
     site = Site.objects.select_related("department").get()
     staff = list(Staff.objects.filter(role=Role.AGENT).order_by("pk")[:agents])
@@ -104,7 +111,7 @@ def create_conversations(*, waiting: int = 0, active: int = 0, agents: int = 1) 
                 status=Status.ACTIVE if agent else Status.WAITING, page="https://www.bank.example/cards/",
                 device="phone", subject="信用卡", last_seq=1, unread_by_agent=1, visitor_message_count=1,
                 visitor_received_seq=1, visitor_read_seq=1, excerpt=TEXTS[number % len(TEXTS)], started_at=began,
-                waiting_since=began, unanswered_since=began, last_message_at=began,
+                waiting_since=began, queue_time=began, unanswered_since=began, last_message_at=began,
                 assigned_at=began if agent else None,
             )
         )  # fmt: skip
@@ -149,7 +156,8 @@ def take_in_threads(*, threads: int, seconds: float) -> dict[str, float]:
     The threads call the action directly, without HTTP.
     """
     agents = list(Staff.objects.filter(role=Role.AGENT).order_by("pk"))
-    # Each thread has its own connection, from a pool as small as a server's.
+    # Give back this thread's connection, so that the threads below can use the whole pool, which is as small as a
+    # server's.
     connection.close()
     next_agents = cycle(agents)
     taken: list[UUID] = []
@@ -192,8 +200,8 @@ def create_archive(*, messages: int) -> dict[str, list[str]]:
     department.
 
     Return lists of words to search for, by kind: common, less common, rare, and words that occur nowhere. Each text
-    begins with one of the Chinese texts in tests/bench/texts.py. Words follow that are drawn from 4,000 two-character
-    words by Zipf's law, as in natural language.
+    begins with one of the Chinese texts in tests/bench/texts.py. After it come words that are drawn from 4,000
+    two-character words by Zipf's law, as in natural language.
     """
     rng = Random(3)
     characters = sorted({letter for text in CHINESE for letter in text if "\u4e00" <= letter <= "\u9fff"})

@@ -30,7 +30,7 @@ from tests.harness.http_client import Answer
 from tests.harness.servers.process import ROOT
 
 SAMPLE_SECONDS = 0.02
-# Seconds after which memory that is not yet released counts as kept.
+# Memory that the server has not released after this many seconds counts as kept.
 SETTLE_SECONDS = 2.0
 BODY_BYTES = 300 * 1024 * 1024
 SIDE = 6300  # A square picture of 39.7 megapixels.
@@ -123,13 +123,12 @@ def _row_in_own_process(name: str) -> Row:
 
 
 def _warm_up(running: Running) -> None:
-    """Upload a harmless picture. The modules that the first upload of a process loads do not belong to the measured
-    cost."""
+    """Upload a harmless picture, so that the modules loaded by a process's first upload do not count as cost."""
     load.run(_upload(running, [_png(Image.new("RGB", (8, 8), "red"))]))
 
 
 async def _upload(running: Running, pictures: list[bytes]) -> str:
-    """Upload all pictures at once, each by another visitor. Return the distinct answers."""
+    """Upload all pictures at once, each as a different visitor. Return the distinct answers."""
     visitors = [Visitor(running.app.websocket_url, Tally()) for _ in pictures]
     await load.run_all(visitor.open() for visitor in visitors)
     await load.run_all(visitor.start() for visitor in visitors)

@@ -89,8 +89,8 @@ class Tally:
 
 
 class SeenHead(Thread):
-    """A thread that keeps only the last seq. The load shows no messages, and keeping all of them would fill the
-    memory."""
+    """A message thread that keeps only the last seq. The load generator shows no messages, and keeping all of them
+    would fill the memory."""
 
     def __init__(self, tally: Tally) -> None:
         super().__init__()
@@ -260,7 +260,7 @@ def http_client(url: str, cookies: Mapping[str, str] | None = None) -> HttpClien
 
 
 async def until(socket: ReconnectingSocket, is_true: Callable[[], bool]) -> None:
-    """Wait for frames until `is_true()`. Raises TimeoutError."""
+    """Wait for frames until `is_true()`. Raises TimeoutError after a minute."""
     if not await socket.until(is_true, 60):
         raise TimeoutError("the server did not answer within a minute")
 

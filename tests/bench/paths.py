@@ -44,7 +44,7 @@ def closed_rows(
 
 
 def paced_rows(plan: Plan, name: str, *, rate: float, marks: bool = False) -> list[Row]:
-    """Measure fifty visitors at the pace of people, who together post `rate` messages a second."""
+    """Measure fifty visitors who write at the pace of people: together they post `rate` messages a second."""
     with servers.lianxin() as running:
         window, tally, batch = _run(running, plan, name, rate=rate, marks=marks)
     how = (

@@ -33,18 +33,18 @@ class Plan:
     queue_length: int = 10_000
     archive: int = 1_000_000
     points: int = 5000
-    # A run is void if the load generator used more than this percentage of its core, or sent messages later than this
-    # (p99). Such a run would measure the load generator and not the server.
+    # Limits for the load generator: the percentage of its core that it uses, and the p99 of the delays with which it
+    # sends messages. A run beyond a limit is void: it measured the load generator and not the server.
     max_own_percent: float = 80.0
     max_late_ms: float = 20.0
     profile: bool = False
     split: bool = False
 
     def at_pace(self, rate: float) -> Plan:
-        """Return a plan for a load of `rate` messages a second, which lasts long enough for the least number of
-        messages.
+        """Return a copy of this plan that lasts long enough to send the least number of messages at `rate` messages a
+        second.
 
-        The new plan lasts at least as long as this one.
+        The copy lasts at least as long as this plan.
         """
         return replace(
             self,

@@ -18,7 +18,7 @@ FAULT = os.environ["BENCH_PLANT"]
 # The number of the post that suffers the fault.
 VICTIM_NUMBER = 40
 
-# Daphne's transport needs the server's own `send`, which this module replaces.
+# Use the transport that works with any `send`. Daphne's transport needs the server's own, which this module wraps.
 asgi.transport_of = WebSocketTransport
 post_count = 0
 victim = ""

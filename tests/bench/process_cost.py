@@ -58,7 +58,7 @@ class Usage:
 
 
 def process_tree(pid: int) -> list[int]:
-    """Return the process and all its running descendants."""
+    """Return the ids of the process and of all its running descendants."""
     members = [pid]
     for member in members:
         try:

@@ -85,8 +85,8 @@ def _py_spy() -> str:
 
 
 def summary_of(folded: str) -> str:
-    """Return a summary: the threads, the functions with most time of their own, and those with most time including
-    calls."""
+    """Return a summary of the samples: the busiest threads, the functions that took the most time themselves, and the
+    functions that took the most time including the functions they called."""
     own: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     threads: Counter[str] = Counter()
@@ -107,7 +107,7 @@ def summary_of(folded: str) -> str:
 
 
 def _function(frame: str) -> str:
-    """Return the function of a frame as `name (file)`. The file is relative to its package, and its line number is left
+    """Return the function of a frame as `name (file)`. The file is relative to its package. Line numbers are left
     out."""
     name, _, location = frame.partition(" (")
     file = location.rstrip(")").rpartition(":")[0] or location.rstrip(")")

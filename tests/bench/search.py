@@ -18,7 +18,7 @@ from tests.harness.http_client import HttpClient
 from tests.harness.servers import AppServer, PrivatePostgres
 from tests.harness.servers.process import ROOT
 
-# The loaded database is kept between runs, because loading takes longer than all measurements in it.
+# The loaded database is kept between runs, because loading it takes longer than all the measurements.
 FOLDER = ROOT / "var" / "bench-archive"
 DATABASE = "archive"
 

@@ -1,7 +1,7 @@
 """The measured servers, started as a bank starts them.
 
 They have the default settings, and the settings that every bank must make. The only other setting is a higher rate
-limit of each visitor, because fifty visitors have to produce all the load.
+limit per visitor, because fifty visitors have to produce all the load.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Running:
         return usage
 
     def call(self, expression: str) -> Any:
-        """Call a function of tests/bench/fixtures.py with the server's settings, as in
+        """Call a function of tests/bench/fixtures.py in a child process with the server's settings, as in
         `call("create_staff(agents=10)")`."""
         code = f"import json; from tests.bench.fixtures import *; print('RESULT' + json.dumps({expression}))"
         printed = self.app.manage("shell", "-v", "0", "-c", code)
@@ -136,7 +136,7 @@ class Running:
 
 @cache
 def _prepared() -> Path:
-    """Return a folder with everything that a start needs, made once per run.
+    """Return a folder with everything that a server needs to start. It is made once per run.
 
     The folder has the data of a PostgreSQL with an empty Lianxin database. It also has the state folder of a
     stand-alone server, with an SQLite database and the collected static files.
@@ -170,7 +170,7 @@ def lianxin(
     database: str = "",
     postgres: PrivatePostgres | None = None,
 ) -> Iterator[Running]:
-    """Start Lianxin with Redis and a PostgreSQL that writes to the disk, or with SQLite and neither of them.
+    """Start Lianxin with SQLite only, or with Redis and a PostgreSQL that writes to the disk.
 
     If a PostgreSQL with a prepared database is already running, pass the server as `postgres` and the database's URL as
     `database`.

@@ -53,8 +53,8 @@ class ReconnectingWidget(Visitor):
     def refused_by_server(self, frame: Frame) -> None:
         """Count final refusals.
 
-        A temporary refusal of a post is not counted, because the post is sent again. A bye frame only counts as a
-        rejection, because the widget then waits and reconnects.
+        A temporary refusal of a post is not counted, because the post is sent again. A bye frame counts as a rejection
+        and not as a refusal, because the widget then waits and reconnects.
         """
         if frame["kind"] == "bye":
             self.rejections += 1
@@ -124,8 +124,8 @@ async def storm(
 async def _send_answers(
     client: HttpClient, widgets: Sequence[ReconnectingWidget], failed: Counter[int]
 ) -> dict[str, ReconnectingWidget]:
-    """Send an answer in each conversation by the console's POST until it is accepted. Return the widgets by
-    client_id."""
+    """Send an answer in each conversation by the console's POST until it is accepted. Return the widgets by the
+    client_id of their answer."""
     sent = {}
     for widget in widgets:
         key = str(uuid4())

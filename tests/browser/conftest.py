@@ -147,7 +147,8 @@ class ChatServer(AppServer):
         )
 
     def run_python(self, code: str) -> str:
-        """Run Python code with Django set up and the server's settings, and return what it printed."""
+        """Run Python code in a child process with Django set up and the server's settings, and return what it
+        printed."""
         if self._shell is None:
             self._shell = PythonShell(self.environment())
         return self._shell.run(code)
@@ -158,7 +159,7 @@ class ChatServer(AppServer):
         super().close()
 
     def session(self, person: Person) -> str:
-        """Return the session cookie of a session of this person that no test has used yet."""
+        """Return the cookie of a session of this person. No test has used this session before."""
         return self._sessions[person.username].pop()
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -173,7 +174,7 @@ class ChatServer(AppServer):
 
     @contextlib.contextmanager
     def site_setting(self, column: str, value: Any) -> Iterator[None]:
-        """Give a column of all sites this value inside the `with` block, and then the former values again."""
+        """Set a column of all sites to this value inside the `with` block, and restore the former values afterwards."""
         before = self.execute(f"SELECT {column}, id FROM chat_site")
         self.execute(f"UPDATE chat_site SET {column} = ?", value)
         try:
@@ -219,7 +220,7 @@ class HostPage:
         return f"http://localhost:{self.bank.port}/?{urlencode({'lang': language, **query})}"
 
     def foreign_url(self) -> str:
-        """Return the URL of the page at an origin that may not show the widget."""
+        """Return the URL of the page at an origin that is not allowed to show the widget."""
         return f"http://127.0.0.1:{self.bank.port}/"
 
     @property
@@ -407,7 +408,7 @@ def axe() -> Axe:
     def check(page: Page, *, without: Sequence[str] = ()) -> None:
         violations = list[str]()
         for _ in range(2):
-            # Wait for colour transitions to end. The second round repeats a check that has found violations.
+            # Wait for colour transitions to end. If the first round finds violations, the second round checks again.
             wait_until(
                 page, "document.getAnimations().every((animation) => animation.playState !== 'running')"
             )

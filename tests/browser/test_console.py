@@ -231,8 +231,8 @@ def test_canned_reply_is_found_and_its_placeholders_are_filled(
     ):
         page.get_by_label(re.compile(label)).last.fill(text)
     page.get_by_role("button", name="保存").click()
-    # The form fetches a token before it is sent, so wait until the reply is saved. Leaving the page at once would
-    # prevent that.
+    # The form fetches a token before it is sent, so wait until the reply is saved. Leaving the page earlier would
+    # cancel the request.
     expect(page.get_by_role("link", name="问候")).to_be_visible()
     page.goto("/console/")
     with WireVisitor(server) as visitor:

@@ -2,9 +2,9 @@
 policy.
 
 The strings come from tests/hostile/strings.json. If the shared data lies beside the checkout, its naughty strings and
-thousands of XSS payloads are added. One page shows hundreds of strings. All of them are shown without a policy, which
-could prevent a payload from running. With our policy, whose violations fail a test, one conversation and one visitor
-card are shown.
+thousands of XSS payloads are added. One page shows hundreds of strings. The tests show all of them without a policy,
+because a policy could stop a payload from running and so hide an error. With our policy, they show one conversation and
+one visitor card, and any violation of the policy fails the test.
 """
 
 from __future__ import annotations
@@ -222,8 +222,8 @@ def check_admin(
     assert shown_notes == notes
 
 
-# JavaScript expressions for the text to type, and the text expected on the other side (None if the text must arrive
-# unchanged). These are JavaScript, because Python cannot pass on the half emoji of the first one.
+# The text to type, and the text expected on the other side (None if the text must arrive unchanged). The text to type
+# is a JavaScript expression, because Python cannot pass half an emoji (the first text) to the browser.
 TYPED = [
     ('"half \\ud83d"', "half \ufffd"),
     ('"one\\u0000two"', "onetwo"),

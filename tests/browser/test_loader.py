@@ -153,7 +153,7 @@ def test_page_that_replaces_its_body_keeps_widget_and_draft(
 def test_second_script_tag_has_no_effect(
     page_factory: PageFactory, host_page: HostPage, server: ChatServer
 ) -> None:
-    # Bypass the bank's policy, which forbids the test to add a script.
+    # Bypass the bank's policy, which would stop the test from adding a script.
     page = page_factory(bypass_csp=True)
     page.add_init_script(OPEN_SHADOWS)
     page.goto(host_page.url())

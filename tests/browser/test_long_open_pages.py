@@ -108,7 +108,7 @@ def test_note_dialog_and_message_work_after_signing_in_in_another_tab(
         page.get_by_role("button", name="Save the note").click()
         expect(page.locator("#dialog")).to_be_hidden()
         expect(page.locator("#messages").get_by_text("客户很着急")).to_be_visible()
-        # The console sends messages by fetch, unlike the note above, which htmx sends. The token changes again.
+        # Change the token again: htmx sent the note above, but the console sends messages by `fetch`.
         page.context.add_cookies([{"name": "csrftoken", "value": "e" * 32, "url": server.url}])
         page.locator("#body").fill("您好")
         page.locator("#body").press("Enter")

@@ -144,7 +144,7 @@ class Visitor:
         await self.line.send({"kind": "fetch", "after": self.thread.head})
         await self.line.until(lambda: self.thread.head >= max(self.accepted.values(), default=0), 10)
         await self.line.close()
-        # The client may be reconnecting at this moment.
+        # Cancel `run`, because the client might be reconnecting at this moment.
         running.cancel()
 
 

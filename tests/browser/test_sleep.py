@@ -23,8 +23,8 @@ from tests.harness.servers.half_open import HalfOpenProxy
 from tests.people import MEI
 
 CYCLES = 5
-# The time within which a page must notice that it is awake. A busy machine can keep to this time. The next heartbeat
-# comes much later, so the page cannot have waited for it.
+# A page must notice within this time that it is awake. The time is long enough for a busy machine. It ends long before
+# the next heartbeat, so a page that only waits for the heartbeat fails.
 AWAKE_WITHIN_MS = 8_000
 
 # Simulates that a phone hides or shows the page, because headless Chromium cannot hide a page.

@@ -30,7 +30,7 @@ from tests.browser.widget import OPEN_SHADOWS, Widget
 from tests.people import IDENTITY_SECRET, SITE_KEY
 
 OpenWidget = Callable[..., Widget]
-# Many browsers throw this error if cookies and site data are blocked.
+# Makes storage throw the error that many browsers throw if cookies and site data are blocked.
 BLOCKED_STORAGE = """
 for (const name of ["localStorage", "sessionStorage"])
   Object.defineProperty(window, name, { get() { throw new DOMException("blocked", "SecurityError") } });

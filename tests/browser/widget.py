@@ -6,7 +6,7 @@ from playwright.sync_api import Frame, Locator, Page, expect
 
 from tests.browser.waiting import wait_until
 
-# The launcher is in a closed shadow root, which neither the page's scripts nor locators can access.
+# Makes every shadow root open. The launcher's is closed otherwise, and locators could not reach into it.
 OPEN_SHADOWS = """
 const attach = Element.prototype.attachShadow;
 Element.prototype.attachShadow = function (options) { return attach.call(this, { ...options, mode: "open" }) };

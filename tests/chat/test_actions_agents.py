@@ -35,8 +35,9 @@ from chat.errors import (
 )
 from chat.models import Assignment, Conversation, Message, Note, Status
 from chat.protocol import ConversationChanged, MessagePosted, NoteAdded
+from chat.queue_order import queue_time
 from tests.conftest import Announced
-from tests.people import Cast, create_cast, go_online, say, start, start_with
+from tests.people import Cast, create_cast, go_online, say, start, start_with, take_as, take_next_as
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -55,10 +56,10 @@ def test_take_next_takes_the_first_conversation_of_the_agents_departments(
     start(cast, department="loans")
     announced.take()
 
-    assert agents.take_next(staff=cast.mei) == first
-    assert agents.take_next(staff=cast.hao) == second
+    assert take_next_as(staff=cast.mei) == first
+    assert take_next_as(staff=cast.hao) == second
     with pytest.raises(NobodyWaiting):
-        agents.take_next(staff=cast.mei)
+        take_next_as(staff=cast.mei)
     stored = reloaded(first)
     assert (stored.status, stored.agent, stored.last_seq) == (Status.ACTIVE, cast.mei, 1)
     assert stored.assigned_at is not None
@@ -78,19 +79,20 @@ def test_take_next_takes_the_first_conversation_of_the_agents_departments(
 def test_take_next_takes_higher_priority_first(cast: Cast) -> None:
     start(cast)
     urgent = start(cast)
-    Conversation.objects.filter(pk=urgent.pk).update(priority=5)
-    assert agents.take_next(staff=cast.mei) == urgent
+    earlier = queue_time(urgent.waiting_since, 5, urgent.emergency)
+    Conversation.objects.filter(pk=urgent.pk).update(priority=5, queue_time=earlier)
+    assert take_next_as(staff=cast.mei) == urgent
 
 
 def test_take_next_of_a_supervisor_takes_from_every_department(cast: Cast) -> None:
     conversation = start(cast, department="loans")
-    assert agents.take_next(staff=cast.yun) == conversation
+    assert take_next_as(staff=cast.yun) == conversation
 
 
 def test_assignment_records_agent_reason_author_and_next_agent(cast: Cast) -> None:
     go_online(cast.mei, cast.hao, cast.jun)
     start(cast)
-    agents.take_next(staff=cast.mei)
+    take_next_as(staff=cast.mei)
 
     assignment = Assignment.objects.get()
     assert (assignment.agent, assignment.by, assignment.reason) == (cast.mei, cast.mei, "taken")
@@ -102,18 +104,18 @@ def test_assignment_records_agent_reason_author_and_next_agent(cast: Cast) -> No
 def test_take_requires_first_in_queue_or_the_right_to_choose(cast: Cast) -> None:
     first, second = start(cast), start(cast)
     with pytest.raises(NotFirstInQueue):
-        agents.take(staff=cast.mei, uuid=second.uuid)
-    assert agents.take(staff=cast.yun, uuid=second.uuid) == second
-    assert agents.take(staff=cast.mei, uuid=first.uuid) == first
+        take_as(staff=cast.mei, uuid=second.uuid)
+    assert take_as(staff=cast.yun, uuid=second.uuid) == second
+    assert take_as(staff=cast.mei, uuid=first.uuid) == first
 
 
 def test_take_twice_is_harmless_and_take_of_a_colleagues_is_refused(cast: Cast, announced: Announced) -> None:
     conversation = start(cast)
-    agents.take(staff=cast.mei, uuid=conversation.uuid)
+    take_as(staff=cast.mei, uuid=conversation.uuid)
     announced.take()
-    agents.take(staff=cast.mei, uuid=conversation.uuid)
+    take_as(staff=cast.mei, uuid=conversation.uuid)
     with pytest.raises(AlreadyTaken):
-        agents.take(staff=cast.hao, uuid=conversation.uuid)
+        take_as(staff=cast.hao, uuid=conversation.uuid)
 
     assert announced.take() == []
     assert reloaded(conversation).agent == cast.mei
@@ -124,23 +126,23 @@ def test_take_of_another_departments_conversation_is_not_found(cast: Cast) -> No
     conversation = start(cast, department="loans")
     for uuid in (conversation.uuid, uuid4()):
         with pytest.raises(NotFound):
-            agents.take(staff=cast.mei, uuid=uuid)
+            take_as(staff=cast.mei, uuid=uuid)
 
 
 def test_take_of_an_ended_conversation_is_refused(cast: Cast) -> None:
     conversation = start(cast)
     visitors.end_by_visitor(visitor=conversation.visitor)
     with pytest.raises(ConversationClosed):
-        agents.take(staff=cast.mei, uuid=conversation.uuid)
+        take_as(staff=cast.mei, uuid=conversation.uuid)
 
 
 @pytest.mark.parametrize("who", ["wen", "an"])
 def test_take_by_auditors_and_administrators_is_refused(cast: Cast, who: str) -> None:
     conversation = start(cast)
     with pytest.raises(PermissionDenied):
-        agents.take_next(staff=getattr(cast, who))
+        take_next_as(staff=getattr(cast, who))
     with pytest.raises(PermissionDenied):
-        agents.take(staff=getattr(cast, who), uuid=conversation.uuid)
+        take_as(staff=getattr(cast, who), uuid=conversation.uuid)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -153,7 +155,7 @@ def test_concurrent_take_next_gives_each_agent_a_different_conversation() -> Non
     def click(staff: Staff) -> int | None:
         try:
             together.wait(10)
-            return agents.take_next(staff=staff).pk
+            return take_next_as(staff=staff).pk
         except NobodyWaiting:
             return None
         finally:
@@ -176,7 +178,7 @@ def test_concurrent_take_of_one_conversation_has_one_winner_and_one_refusal() ->
     def click(staff: Staff) -> str:
         try:
             together.wait(10)
-            agents.take(staff=staff, uuid=conversation.uuid)
+            take_as(staff=staff, uuid=conversation.uuid)
         except Refusal as refusal:
             return refusal.code
         finally:
@@ -206,7 +208,7 @@ def test_take_next_waits_for_a_conversation_locked_by_the_writer() -> None:
 
     def take() -> Conversation:
         try:
-            return agents.take_next(staff=cast.mei)
+            return take_next_as(staff=cast.mei)
         finally:
             connection.close()
 
@@ -317,9 +319,7 @@ def test_transfer_to_department_keeps_waiting_since(cast: Cast, announced: Annou
     assert stored.waiting_since == conversation.waiting_since
     assert announced.kinds() == ["NoteAdded", "MessagePosted", "ConversationChanged"]
     assert not Assignment.objects.filter(conversation=conversation, until_at=None).exists()
-    assert agents.take_next(staff=cast.jun) == conversation, (
-        "it has waited longer than the other conversation"
-    )
+    assert take_next_as(staff=cast.jun) == conversation, "it has waited longer than the other conversation"
 
 
 def test_transfer_to_the_department_where_it_waits_changes_nothing(cast: Cast, announced: Announced) -> None:

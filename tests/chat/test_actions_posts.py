@@ -31,7 +31,7 @@ from chat.actions.posts import Outcome, Post, ReadMark, RowValues, post_batch
 from chat.errors import ClientIdReused, ConversationClosed, NotAssigned, NotFound
 from chat.models import Conversation, Message, Visitor
 from chat.protocol import AcceptedFrame, Event, MessagePosted, SeenChanged, serializers
-from tests.people import Cast, create_cast, go_online, say, start, start_with
+from tests.people import Cast, create_cast, go_online, say, start, start_with, take_as
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -206,8 +206,8 @@ def test_new_post_written_for_an_ended_conversation_is_refused(cast: Cast) -> No
     outcome, events = post_one(repeated_in(second, lost, written_for=first.uuid))
     assert isinstance(outcome, ConversationClosed)
     assert (events, seqs(second)) == ([], [])
-    # A post goes into the new conversation if the post names no conversation, or if it names the new one, which means
-    # that the visitor has sent it again on purpose.
+    # The new conversation accepts a post that names it, because the visitor has sent the post again on purpose. It also
+    # accepts a post that names no conversation.
     assert isinstance(post_one(repeated_in(second, lost, written_for=second.uuid))[0], AcceptedFrame)
     assert isinstance(post_one(repeated_in(second, visitor_post(first)))[0], AcceptedFrame)
 
@@ -597,7 +597,7 @@ def test_post_that_waits_for_other_changes_announces_the_row_with_them() -> None
 
     with ThreadPoolExecutor(1) as threads:
         with transaction.atomic():
-            agents.take(staff=cast.mei, uuid=conversation.uuid)
+            take_as(staff=cast.mei, uuid=conversation.uuid)
             Visitor.objects.filter(pk=conversation.visitor_id).update(name="李雷", level="claimed")
             show_visitor([conversation.visitor_id])
             posting = threads.submit(post)

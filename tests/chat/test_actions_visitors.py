@@ -28,7 +28,7 @@ from chat.protocol import ConversationChanged, Hello, MessagePosted, Start, Visi
 from chat.widget import sessions
 from chat.widget.tokens import read_token, token_for
 from tests.conftest import Announced
-from tests.people import IDENTITY_SECRET, Cast, create_cast, say, start, start_with
+from tests.people import IDENTITY_SECRET, Cast, create_cast, say, start, start_with, take_as
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -247,7 +247,8 @@ def test_identify_does_not_move_an_ended_conversation(cast: Cast) -> None:
 def test_identify_keeps_the_customers_open_conversation_and_ends_the_other(
     cast: Cast, announced: Announced
 ) -> None:
-    """Check that an anonymous visitor's conversation ends when they sign in as a customer with an open conversation.
+    """Check that an anonymous visitor's conversation ends when the visitor signs in as a customer who has another open
+    conversation.
 
     Otherwise an agent might take a conversation that its visitor has left.
     """
@@ -306,7 +307,7 @@ def test_sign_in_and_its_end_raise_the_revision_of_each_conversation_that_is_not
 ) -> None:
     customer = identify(cast)
     in_wrap_up = start_conversation(cast, visitor_uuid=customer.uuid)
-    agents.take(staff=cast.mei, uuid=in_wrap_up.uuid)
+    take_as(staff=cast.mei, uuid=in_wrap_up.uuid)
     agents.end_conversation(staff=cast.mei, uuid=in_wrap_up.uuid)
     is_open = start_conversation(cast, visitor_uuid=customer.uuid)
     announced.take()

@@ -21,6 +21,7 @@ import accounts
 import chat
 import console
 import knowledge
+import routing
 from chat import protocol
 from chat.errors import Refusal
 from chat.protocol import BadFrame
@@ -96,7 +97,7 @@ def test_page_shows_exactly_the_examples() -> None:
 
 
 def test_page_explains_every_refusal_and_bye_code() -> None:
-    for app in (accounts, chat, knowledge, console):
+    for app in (accounts, chat, knowledge, routing, console):
         for module in pkgutil.walk_packages(app.__path__, f"{app.__name__}."):
             if ".migrations" not in module.name and ".management" not in module.name:
                 importlib.import_module(module.name)

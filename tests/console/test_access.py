@@ -330,7 +330,7 @@ def shared_world(shared_transaction: None, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def world(shared_world: World, db: None) -> World:
     # Agents stay online for only a minute, so renew their presence for each test.
-    go_online(shared_world.cast.mei, shared_world.cast.hao, shared_world.cast.jun)
+    go_online(*(getattr(shared_world.cast, name) for name in ("mei", "hao", "jun", "yun")))
     return shared_world
 
 

@@ -19,7 +19,7 @@ from accounts.models import Staff
 from chat.actions import agents, visitors
 from chat.models import CannedReply, Conversation, Note
 from console.inbox import selectors
-from tests.people import Cast, go_online, say, start, start_with
+from tests.people import Cast, go_online, say, start, start_with, take_next_as
 
 pytestmark = pytest.mark.django_db
 
@@ -87,7 +87,7 @@ def test_conversation_panels_make_the_same_queries_for_any_number_of_messages(
         earlier = start(cast, visitor=visitor)
         visitors.end_by_visitor(visitor=earlier.visitor)
     conversation = start(cast, visitor=visitor, name="李雷")
-    agents.take_next(staff=cast.mei)
+    take_next_as(staff=cast.mei)
     go_online(cast.hao, cast.jun)
     client = client_of(cast.mei)
     few = queries_of(lambda: client.get(f"/console/conversations/{conversation.uuid}/{path}"))
@@ -115,7 +115,7 @@ def test_the_lists_hold_ones_own_conversations_and_the_queue_of_ones_departments
 def test_the_customer_card_shows_the_identity_level_and_earlier_ratings(cast: Cast) -> None:
     visitor = uuid4()
     earlier = start(cast, visitor=visitor, name="李<雷>")
-    agents.take_next(staff=cast.mei)
+    take_next_as(staff=cast.mei)
     agents.end_conversation(staff=cast.mei, uuid=earlier.uuid)
     visitors.rate(visitor=earlier.visitor, score=4, comment="谢谢 <b>小林</b>")
     now = start(cast, visitor=visitor, name="李<雷>")

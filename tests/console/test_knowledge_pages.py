@@ -186,8 +186,8 @@ def test_search_finds_by_meaning_pinyin_and_typos_and_unpublished_points_by_thei
         answer = client_of(staff).post("/console/found-points", wanted)
         return [row.point.key for row in answer.context["rows"]]
 
-    # Published points that the search finds by meaning come first. Then follow points that contain the word, the most
-    # recently changed first.
+    # Published points that the search finds by meaning come first. After them come points that contain the word, the
+    # most recently changed first.
     assert keys(q="挂失") == ["card-lost", "draft", "gone"]
     assert keys(cast.mei, q="挂失") == ["card-lost"]
     assert keys(q="新号码") == keys(q="新號碼") == ["card-lost"]

@@ -29,7 +29,7 @@ from console.inbox import selectors
 from console.inbox.initial_state import initial_state
 from tests.conftest import Announced
 from tests.harness.servers.process import ROOT
-from tests.people import Cast, go_online, say, start, start_with
+from tests.people import Cast, go_online, say, start, start_with, take_as, take_next_as
 
 pytestmark = pytest.mark.django_db
 
@@ -142,9 +142,9 @@ class World:
 
 
 def listed(rows: dict[str, Any], screen: Screen) -> dict[str, Any]:
-    """Return the rows. Leave out the revision and the visitor's read marks for a supervisor.
+    """Return the rows. For a supervisor, leave out the revision and the visitor's read marks.
 
-    A supervisor's list is sent no row when only the visitor's read marks have changed.
+    The server sends a supervisor's list no row if only these read marks have changed.
     """
     marks = ("revision", "visitor_received", "visitor_read")
     if screen.staff.role != "supervisor":
@@ -187,9 +187,9 @@ DEEDS: dict[str, Callable[[World], object]] = {
     "a visitor reads": lambda w: mark(w.active, 3),
     "an agent reads": lambda w: mark(w.active, 2, by=w.cast.mei),
     "an agent reads a part": read_in_part,
-    "an agent takes the next": lambda w: agents.take_next(staff=w.cast.mei),
-    "a colleague takes the next": lambda w: agents.take_next(staff=w.cast.hao),
-    "a supervisor takes one": lambda w: agents.take(staff=w.cast.yun, uuid=w.second.uuid),
+    "an agent takes the next": lambda w: take_next_as(staff=w.cast.mei),
+    "a colleague takes the next": lambda w: take_next_as(staff=w.cast.hao),
+    "a supervisor takes one": lambda w: take_as(staff=w.cast.yun, uuid=w.second.uuid),
     "a supervisor assigns one that waits": lambda w: agents.transfer_to_agent(
         staff=w.cast.yun, uuid=w.second.uuid, to=w.cast.hao, note="请接"
     ),
@@ -238,7 +238,7 @@ def test_screens_equal_the_state_fetched_from_the_server_after_a_whole_day(
     for deed in ("an agent takes the next", "a transfer to another department", "a visitor begins"):
         DEEDS[deed](world)
         world.deliver()
-    agents.take_next(staff=cast.jun)
+    take_next_as(staff=cast.jun)
     world.deliver()
     world.check()
     assert Conversation.objects.filter(status=Status.ACTIVE).count() == 3

@@ -9,12 +9,11 @@ import re
 import pytest
 from django.test import Client
 
-from chat.actions import agents
 from chat.archive.transcript import transcript_of
 from chat.canned_replies import values_for
 from chat.models import Conversation
 from core.text.bidi import close_marks, remove_marks
-from tests.people import Cast, say, session_of, start
+from tests.people import Cast, say, session_of, start, take_next_as
 
 MARKS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 RLO, PDF, RLI, PDI = "\u202e", "\u202c", "\u2067", "\u2069"
@@ -47,7 +46,7 @@ def test_remove_marks_keeps_everything_else() -> None:
 @pytest.mark.django_db
 def test_visitor_name_reorders_nothing_in_transcript_reply_record_or_card(cast: Cast, client: Client) -> None:
     conversation = start(cast, name=EVIL)
-    agents.take_next(staff=cast.mei)
+    take_next_as(staff=cast.mei)
     say(conversation, "您好")
     conversation.refresh_from_db()
     headings = [line for line in transcript_of(conversation).splitlines() if not line.startswith("    ")]
@@ -71,7 +70,7 @@ def test_visitor_name_reorders_nothing_in_transcript_reply_record_or_card(cast: 
 @pytest.mark.django_db
 def test_export_closes_the_open_marks_of_a_name(cast: Cast, client: Client) -> None:
     conversation = start(cast, name=EVIL)
-    agents.take_next(staff=cast.mei)
+    take_next_as(staff=cast.mei)
     client.cookies["sessionid"] = session_of(cast.wen)
     form = {"resource": "0", "format": "1"}
     page = client.get("/admin/chat/conversation/export/").content.decode()

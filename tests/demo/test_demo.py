@@ -71,7 +71,7 @@ def test_the_plan_at_any_time_of_day_uses_every_dialogue_once(minute: int) -> No
 
 
 def test_on_any_day_the_demo_exams_are_in_order_and_in_three_or_four_months() -> None:
-    """Check the times of the demo's exams if the demo starts on any day of four years, just before or after
+    """Check the times of the demo's exams for a start on each day of four years, just before and just after
     midnight."""
     zone = timezone.get_current_timezone()
     for minute in (2, 24 * 60 - 3):

@@ -1,5 +1,5 @@
-"""Tests of the demo's knowledge points and branches, which must be fit to be sent to customers, and tests of the
-generator of further points."""
+"""Tests that the demo's knowledge points and branches are fit to be sent to customers, and tests of the generator of
+further points."""
 
 from __future__ import annotations
 

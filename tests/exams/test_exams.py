@@ -551,7 +551,7 @@ def test_the_tab_that_has_seen_the_newest_answer_wins_whatever_the_clocks(cast: 
     # Send a repeated request, then the next answer of a page that has not received the response to its first answer.
     assert save([0], "first", 1, 0) == ([0], 1, False)
     assert save([1], "first", 2, 0) == ([1], 2, False)
-    # Send a delayed request, which the page sent before its latest answer.
+    # Send a delayed request: it carries an answer from before the page's latest one.
     assert save([0], "first", 1, 0) == ([1], 2, True)
     # Send two answers from another tab. The first was given without seeing the stored answer, so it is refused,
     # although its huge step, like a timestamp of a fast clock, looks newer. The second has seen it and is stored.

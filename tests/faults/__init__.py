@@ -8,8 +8,7 @@ It records a history of the run and checks the history against rules. docs/fault
 | `scenario` | one run: start the clients, inject the faults, heal, read everything back |
 | `bank` | the servers of a run |
 | `proxy` | the network between clients and servers, and its faults |
-| `transport`, `http` | a WebSocket that reconnects; one HTTP request |
-| `visitor`, `agent`, `browsers`, `reader` | the clients: protocol-level ones, and Chromium |
+| `visitor`, `agent`, `browsers` | the clients: protocol-level ones (based on those of tests/harness), and Chromium |
 | `fault_injection` | a test-only ASGI application: failpoints and planted bugs around production functions |
 | `bugs`, `planted_bug_trials` | the planted bugs, and the runs that must find them |
 | `fault_schedule` | the registry of faults, and the code that runs them one after another |

@@ -54,7 +54,7 @@ print("loaded", json.dumps({{
 class SmallPostgres(PrivatePostgres):
     """PostgreSQL on an in-memory file system of DISK bytes, so that tests can fill it.
 
-    `is_small` is false if we may not mount such a file system; PostgreSQL then uses the normal disk.
+    `is_small` is false if we are not allowed to mount such a file system; PostgreSQL then uses the normal disk.
     """
 
     def __init__(self) -> None:

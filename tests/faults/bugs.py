@@ -88,9 +88,9 @@ class PlantedBug:
         replace_in("chat.actions.posts:find_stored", self._around_find_stored)
         replace_in("chat.realtime.post_order:PostSequencer.settle", self._around_settle)
         replace_in("chat.realtime.post_order:PostSequencer.refusal_for", self._around_refusal_for)
-        replace_in("chat.realtime.delivery:Hub.route", self._around_route)
+        replace_in("chat.realtime.event_routing:EventRouter.route", self._around_route)
         replace_in("chat.selectors:messages_after", self._around_page)
-        replace_in("chat.actions.agents:take", self._around_take)
+        replace_in("routing.actions.taking:take", self._around_take)
         replace_in("accounts.access:rights_lost", self._around_revoked)
 
     def _takes_effect(self) -> bool:

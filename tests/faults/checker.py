@@ -358,7 +358,7 @@ def _differences(facts: Facts, who: str, conv: str, shown: Sequence[object]) -> 
 def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
     """Check that every reported read mark was sent by a client before, that the stored read marks are not lower, and
     that none is beyond the last message."""
-    # `unclaimed` has the (conversation, side) pairs for which Chromium may have sent read marks: those of its two
+    # `unclaimed` has the (conversation, side) pairs for which Chromium might have sent read marks: those of its two
     # pages, and the agent's side of each conversation assigned to its agent. The history does not record such marks
     # when they are sent.
     unclaimed = {(record["conv"], record["role"]) for record in facts.by_op["dom"]}
@@ -454,7 +454,7 @@ def notes_are_kept(facts: Facts) -> Iterator[Violation]:
 
 @rule
 def own_conversation_only(facts: Facts) -> Iterator[Violation]:
-    """Check that nobody receives frames of conversations that they may not read.
+    """Check that nobody receives frames of conversations that they are not allowed to read.
 
     A visitor receives only frames of the visitor's own conversations. An agent receives only frames of conversations
     that were in the agent's departments or were assigned to the agent.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tests.faults.history import Record
 
-# Seconds after the end of a fault for which messages still count as affected by it.
+# Messages count as affected by a fault until this many seconds after its end.
 AFTER_SECONDS = 2.0
 
 

@@ -68,7 +68,7 @@ POINTS = ("before_read", "before_write", "after_commit", "before_publish", "afte
 
 
 def replace(name: str, wrap: Callable[[Any], Any]) -> None:
-    """Replace `module:attribute` (or `module:Class.attribute`) by `wrap(original)`, wherever it was imported.
+    """Replace `module:attribute` (or `module:Class.attribute`) with `wrap(original)`, wherever it was imported.
 
     Raises LookupError if production code no longer has this name. The caller must then be adapted.
     """

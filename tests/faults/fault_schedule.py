@@ -63,7 +63,7 @@ class FaultScheduler:
         return self.rng.uniform(*self.scenario.plan.hold_range)
 
     async def hold(self) -> None:
-        """Wait for the duration of a fault, so that it lasts that long."""
+        """Keep the current fault active: wait for a random duration."""
         await asyncio.sleep(self.hold_seconds)
 
     def order(self, track: Track, only: list[str]) -> list[Fault]:

@@ -104,7 +104,8 @@ class Link:
         try:
             await asyncio.gather(*pumps)
         except (OSError, RuntimeError):
-            # One end has closed the connection. Let the other end learn of this now, unless a black hole hides it.
+            # One end has closed the connection. Close the other end too (below), but only after any black hole has
+            # ended.
             for direction in (self.up, self.down):
                 await direction._wait_out_black_hole()
         finally:
@@ -117,7 +118,7 @@ class Link:
             writer.close()
 
     def reset(self) -> None:
-        """Send RST to both sides. Data under way is lost."""
+        """Send RST to both sides. Data in flight is lost."""
         for writer in self._writers:
             raw: socket.socket | None = writer.get_extra_info("socket")
             if raw is not None:

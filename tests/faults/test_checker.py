@@ -358,8 +358,8 @@ def test_a_browser_message_without_client_id_is_matched_by_its_body() -> None:
 
 
 def test_a_message_stored_before_an_earlier_one_put_off_is_a_violation() -> None:
-    """Check that a post refused with a time to retry, and sent again, must still be stored before later posts of the
-    same connection."""
+    """Check the rule for a post that was refused with a time to retry and sent again: it must still be stored before
+    later posts of the same connection."""
     records = history()
     overtake_on_one_connection(records)
     records.append({**first(records, "send", id="p"), "t": 91.0})

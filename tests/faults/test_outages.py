@@ -201,14 +201,15 @@ def test_visitor_during_a_database_outage_is_asked_to_come_back(bank: Bank, name
 def test_request_during_a_database_outage_is_asked_to_try_again(bank: Bank) -> None:
     """Check the responses while the database is down.
 
-    A person gets a page in their language, and a script gets a refusal with a time to retry. No error may be logged.
+    A person gets a page in their language, and a script gets a refusal with a time to retry. The server must not log an
+    error.
     """
     server = bank.daphne
     session = bank.sessions["mei"].pop()
     with Widget(server) as widget:
         widget.open()
         widget.begin()
-        bank.act("mei", widget.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
     messages = f"/console/conversations/{widget.conversation}/messages"
     post = json.dumps({"client_id": str(uuid4()), "body": "数据库不在"}).encode()
     form = "application/x-www-form-urlencoded"
@@ -217,7 +218,7 @@ def test_request_during_a_database_outage_is_asked_to_try_again(bank: Bank) -> N
 
     for path, language, text in (
         ("/console/", "zh-hans", "系统暂时没有响应"),
-        # The apostrophe of "isn't" is escaped in HTML.
+        # The text is "isn't responding right now", but HTML escapes the apostrophe.
         ("/console/points/", "en", "responding right now"),
         ("/admin/", "zh-hans", "系统暂时没有响应"),
     ):
@@ -309,7 +310,7 @@ def test_without_redis_everything_still_arrives(bank: Bank) -> None:
         for client in (tab, mei, hao):
             assert client.wait_for("message", within=6)["message"]["body"] == "在吗"
         # The other process shows the assignment to everybody.
-        bank.act("mei", widget.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
         for screen in (widget, tab):
             assert screen.wait_for("state", lambda frame: frame["state"]["status"] == "active", within=6)
         assert hao.wait_for("conversation", lambda frame: not frame["listed"], within=6)
@@ -428,7 +429,8 @@ def test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: 
         bank.act("mei", widget.conversation, LONG)
         deaf.open(like=widget)
         before = memory_bytes(server)
-        # The answers have 20 MB in total. The kernel's buffers hold only a few MB, and the client reads nothing.
+        # Request answers of 20 MB in total without reading them. The kernel's buffers hold only a few MB, so the server
+        # has to keep the rest in memory or disconnect.
         for _ in range(110):
             deaf.send("fetch", after=0)
         deaf.wait_until_cut(within=20)
@@ -503,14 +505,14 @@ def test_server_killed_during_assignment_assigns_each_conversation_fully_or_not_
 def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> None:
     """Send eight concurrent posts to a server with two database connections.
 
-    None may be refused. The waiting requests must not occupy the connection that the writer needs.
+    All of them must be accepted. The waiting requests must not occupy the connection that the writer needs.
     """
     env = {**bank.daphne.environment(), "LIANXIN_DATABASE_POOL": "2"}
     env = {name: value for name, value in env.items() if name.startswith("LIANXIN_")}
     with AppServer(env, prepare=False) as narrow, Widget(bank.daphne) as widget:
         widget.open()
         widget.begin()
-        bank.act("mei", widget.conversation, "go_online(staff); agents.take(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
         session = bank.sessions["mei"].pop()
 
         def answer(number: int) -> int:

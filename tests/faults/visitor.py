@@ -92,7 +92,8 @@ class Screen(VisitorClient):
         self.scenario.note_shown(self.name, "visitor", self.conversation, message)
 
     def settle(self, client_id: str, seq: int, *, is_message: bool = False) -> None:
-        # The first tab sends all messages and keeps the outbox, but another tab may be told first that one is stored.
+        # The first tab sends all messages and keeps the outbox, but another tab might be the first to learn that a
+        # message is stored.
         first = self.visitor.first
         if self is first:
             super().settle(client_id, seq, is_message=is_message)
@@ -182,7 +183,8 @@ class Visitor:
             if self._rng.random() < 0.01:
                 first.socket.write({"kind": "end"})
             await self._wait_until(lambda: len(first.outbox) < 6 or self._is_ending())
-        # Before the next conversation starts, every post is answered and the last message of this one is shown.
+        # Start the next conversation only when every post is answered and the last message of this conversation is
+        # shown.
         await self._wait_until(lambda: self.is_settled)
         await self._wait_until(lambda: self.is_over or (first.has_ended and not first.is_open))
 

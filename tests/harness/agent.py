@@ -60,7 +60,7 @@ class AgentClient:
         self.use_cookies(cookies)
 
     def use_cookies(self, cookies: Mapping[str, str] | None) -> None:
-        """Replace the HTTP client and the socket by new ones for the session of these cookies.
+        """Replace the HTTP client and the socket with new ones for the session of these cookies.
 
         `socket.run` must then be called to open the new socket.
         """
@@ -248,8 +248,8 @@ class AgentClient:
         return answer
 
     async def take_next(self) -> Answer:
-        """Take the first conversation of the queue and open it. If no answer arrives, the lists show which one was
-        taken."""
+        """Take the first conversation of the queue and open it. If no answer arrives, the lists show which conversation
+        was taken."""
         answer = await self.post("next")
         if answer.status == 200:
             self.open(answer.document["conversation"])

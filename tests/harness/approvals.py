@@ -1,5 +1,4 @@
-"""Approval of pending requests in tests, by the same steps as on the pages, which send the digest of the pending
-content."""
+"""Approval of pending requests in tests. As on the real pages, an approval names the digest of the pending content."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from tests.harness.raw_sockets import CLOSE, PONG, TEXT, frame, handshake
 
 CLOSE_SECONDS = 1.0
 
-# All open connections, so that a load can close them at its end.
+# All open connections, so that the benchmark can close them at the end of a run.
 open_connections: set[Connection] = set()
 
 
@@ -169,7 +169,7 @@ async def connect(
 ) -> Connection:
     """Open a WebSocket at `url` (`ws://host:port/path`), with an Origin header of the same origin.
 
-    Raises OSError and TimeoutError.
+    Raises OSError or TimeoutError.
     """
     address = urlsplit(url)
     is_secure = address.scheme == "wss"

@@ -88,7 +88,7 @@ def open_exam(by: Staff, *departments: Department, **changes: Any) -> Exam:
 def before_promotion(staff: Staff) -> Iterator[None]:
     """Make a supervisor an agent inside the `with` block.
 
-    Supervisors may not sit exams, but may have sat one before their promotion.
+    Supervisors are not allowed to sit exams, but might have sat one before their promotion.
     """
     role, staff.role = staff.role, Role.AGENT
     staff.save(update_fields=["role"])

@@ -25,7 +25,7 @@ T = TypeVar("T")
 def run_on_thread(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on a separate thread.
 
-    For blocking tests in whose thread an event loop already runs, namely Playwright's.
+    For blocking tests whose own thread already runs an event loop (Playwright's).
     """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()

@@ -6,8 +6,8 @@
         widget.post("你好")
         widget.wait_for("message")
 
-The clients use a library that checks every byte of the server's handshakes and frames. `tests.harness.visitor` and
-`tests.harness.agent` have clients of which many can run in one event loop.
+The clients use a library that checks every byte of the server's handshakes and frames. To run many clients in one event
+loop, use those of `tests.harness.visitor` and `tests.harness.agent`.
 """
 
 from __future__ import annotations

@@ -55,14 +55,14 @@ def as_line(text: str, max_length: int) -> str:
 
 
 def texts(strings: Sequence[str], max_length: int = MAX_BODY) -> list[str]:
-    """Split the strings into pieces of at most `max_length`, and clean each piece by `as_text`. Empty pieces are left
+    """Split the strings into pieces of at most `max_length`, and clean each piece with `as_text`. Empty pieces are left
     out."""
     pieces = (text[i : i + max_length] for text in strings for i in range(0, len(text), max_length))
     return [text for piece in pieces if (text := as_text(piece))]
 
 
 def packed(strings: Sequence[str], max_length: int) -> list[str]:
-    """Clean the strings by `texts`, and join as many as fit into one text, each on a line of its own.
+    """Clean the strings with `texts`, and join as many as fit into one text, each on a line of its own.
 
     The result has fewer texts than `texts` returns, but still contains every character.
     """
@@ -76,7 +76,7 @@ def packed(strings: Sequence[str], max_length: int) -> list[str]:
 
 
 def lines(strings: Sequence[str], max_length: int) -> list[str]:
-    """Clean each string by `as_line`. Duplicates and empty lines are left out."""
+    """Clean each string with `as_line`. Duplicates and empty lines are left out."""
     return [line for line in dict.fromkeys(as_line(text, max_length) for text in strings) if line]
 
 

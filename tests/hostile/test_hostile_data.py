@@ -44,9 +44,9 @@ from tests.hostile.corpus import (
 from tests.people import Cast, create_cast, session_of, start, start_with
 
 ALL_STRINGS = own() + naughty() + payloads()
-# Actions that take much longer than storing a message get, besides our own strings, only the naughty strings and every
-# twentieth payload. Other tests clean all strings, store them as messages, and store them in the columns that these
-# actions write.
+# Actions that take much longer than storing a message are tested only with our own strings, the naughty strings and
+# every twentieth payload. Other tests clean all strings, store them as messages, and store them in the columns that
+# these actions write.
 FEWER = naughty() + payloads()[::20]
 
 # Run these tests without the usual surrounding transaction, because PostgreSQL slows down when thousands of actions

@@ -75,7 +75,7 @@ export class FakeSocket {
   }
 }
 
-/** A clock that the test advances. Node's own mock timers are not used, because they lose a timer when one that has fired is cleared. */
+/** A clock that the test advances. Node's own mock timers lose a timer when one that has fired is cleared. */
 export class Clock {
   now = Date.parse("2026-11-23T01:04:05.678Z");
   #count = 0;

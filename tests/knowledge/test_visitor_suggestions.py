@@ -12,7 +12,6 @@ from django.test import Client
 
 from accounts.models import Staff
 from chat import limits
-from chat.actions import agents
 from chat.models import Conversation
 from chat.widget.tokens import token_for
 from knowledge import views
@@ -21,7 +20,7 @@ from knowledge.actions.imports import PointToImport, import_points
 from knowledge.actions.visitor_suggestions import record_feedback, record_shown
 from knowledge.content import Content
 from knowledge.models import Point, Region, Use, Version
-from tests.people import SITE_KEY, Cast, go_online, say, start
+from tests.people import SITE_KEY, Cast, go_online, say, start, take_as
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -139,7 +138,7 @@ def test_visitor_with_an_agent_gets_no_answers(
     client: Client, points: None, waiting: Conversation, cast: Cast
 ) -> None:
     go_online(cast.mei)
-    agents.take(staff=cast.mei, uuid=waiting.uuid)
+    take_as(staff=cast.mei, uuid=waiting.uuid)
     assert answers(client, token=token(waiting)) == []
     assert not Use.objects.exists()
 

@@ -17,7 +17,8 @@ from chat.actions.events import ConversationChange
 from chat.actions.posts import Outcome, Post, ReadMark
 from chat.models import Conversation
 from chat.protocol import AcceptedFrame, Event, MessageData, MessagePosted, NoteAdded, stamp
-from chat.realtime import delivery, sweep, sweep_queries
+from chat.realtime import sweep, sweep_queries
+from chat.realtime.event_routing import EventRouter
 from chat.widget import consumers
 from tests.machine.clock import clock
 
@@ -26,12 +27,12 @@ Fault = Callable[[pytest.MonkeyPatch], None]
 
 def a_message_is_skipped_and_never_fetched(patch: pytest.MonkeyPatch) -> None:
     """Skip every third message, and disable fetching, because screens would otherwise fetch the missing message."""
-    route = delivery.Hub.route
+    route = EventRouter.route
 
-    def skipping(hub: delivery.Hub, events: Sequence[Event]) -> None:
+    def skipping(hub: EventRouter, events: Sequence[Event]) -> None:
         route(hub, [e for e in events if not (isinstance(e, MessagePosted) and e.message.seq % 3 == 0)])
 
-    patch.setattr(delivery.Hub, "route", skipping)
+    patch.setattr(EventRouter, "route", skipping)
     fetch_does_nothing(patch)
 
 
@@ -94,16 +95,16 @@ def a_page_has_the_wrong_order(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_note_leaks(patch: pytest.MonkeyPatch) -> None:
-    route = delivery.Hub.route
+    route = EventRouter.route
 
-    def leaking(hub: delivery.Hub, events: Sequence[Event]) -> None:
+    def leaking(hub: EventRouter, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, NoteAdded):
                 for socket in tuple(hub.visitors.get(event.pk, ())):
                     socket.push(protocol.encode(event.note))
         route(hub, events)
 
-    patch.setattr(delivery.Hub, "route", leaking)
+    patch.setattr(EventRouter, "route", leaking)
 
 
 def fetch_does_nothing(patch: pytest.MonkeyPatch) -> None:

@@ -44,8 +44,8 @@ class InvariantChecker:
         # For each conversation, the row stored at the last check: its revision, (last seq, read marks), other columns.
         self._rows: dict[str, tuple[int, tuple[int, ...], tuple[Any, ...]]] = {}
         self._sent_rows: dict[tuple[str, int], dict[str, Any]] = {}
-        # The key is (tab, "list" or "thread", conversation). For a thread, the key also contains the number of welcome
-        # frames that the console has received.
+        # The revision shown last, by (tab, "list" or "thread", conversation). For a thread, the key also contains the
+        # number of welcome frames that the console has received.
         self._shown_revisions: dict[tuple[Any, ...], int] = {}
         self._shown_marks: dict[tuple[str, str], tuple[int, ...]] = {}
         self._stored: dict[str, list[StoredMessage]] = {}

@@ -111,7 +111,7 @@ class Socket:
     # -- faults --------------------------------------------------------------------------------------------
 
     def cut(self) -> None:
-        """Reset the connection: all data under way in both directions is lost, and both ends notice soon."""
+        """Reset the connection: all data in flight in both directions is lost, and both ends notice soon."""
         self.is_down_cut = self.is_up_cut = True
         self._call_later(self._closed_now)
         self._call_later(self._end_at_server)
@@ -240,7 +240,7 @@ class Request:
         self.schedule.browsers.do(self.tab, "answer", self.number, status, text)
 
     def server_died(self) -> None:
-        """Handle the death of the process. If the response is not under way yet, none will arrive."""
+        """Handle the death of the process: if it has not sent its response yet, the browser will get none."""
         self.lost = "down"
         self._call_later(self._answer_lost)
 

@@ -109,7 +109,7 @@ the_writer = PerProcessWriter(writer.Writer)
 
 
 def install(patch: pytest.MonkeyPatch) -> None:
-    """Replace the process-wide singletons in all modules by objects that delegate to the running process."""
+    """Replace the process-wide singletons in all modules with objects that delegate to the running process."""
     stand_ins: dict[int, PerProcess] = {id(delivery.hub): the_hub, id(writer.writer): the_writer}
     for module in [module for name, module in sys.modules.items() if name.split(".")[0] in OUR_PACKAGES]:
         for name, value in list(vars(module).items()):

@@ -151,7 +151,7 @@ class Schedule:
                 request.server_died()
 
     def restart(self) -> None:
-        """Replace each dead process by a new one."""
+        """Replace each dead process with a new one."""
         self.processes = [Process(self) if process.is_dead else process for process in self.processes]
 
     def open_sockets(self, tab: str) -> Sequence[Socket]:

@@ -28,7 +28,7 @@ from tests.machine.environment import Environment
 from tests.machine.invariants import SECRET
 from tests.machine.notifications import MODES
 from tests.machine.schedule import Schedule
-from tests.people import IDENTITY_SECRET, SITE_KEY
+from tests.people import IDENTITY_SECRET, SITE_KEY, take_as
 
 STEPS = 30
 # A planted fault that is not found in this many schedules counts as missed.
@@ -152,13 +152,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(who=staffs, index=which, wait=waits)
     def agent_takes(self, who: str, index: int, wait: float) -> None:
-        self.act_on(index, who, agents.take)
+        self.act_on(index, who, take_as)
         self.then(wait)
 
     @rule(index=which, wait=waits)
     def two_take_at_once(self, index: int, wait: float) -> None:
-        self.act_on(index, "mei", agents.take)
-        self.act_on(index, "hao", agents.take)
+        self.act_on(index, "mei", take_as)
+        self.act_on(index, "hao", take_as)
         self.then(wait)
 
     @rule(who=staffs, to=staffs, index=which, wait=waits)

@@ -95,7 +95,7 @@ def test_nginx_replaces_the_forwarded_headers_of_clients() -> None:
 
 
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
-    """Check the units by `systemd-analyze verify`, with the paths of this checkout in place of /opt/lianxin."""
+    """Check the units with `systemd-analyze verify`, using the paths of this checkout instead of /opt/lianxin."""
     units = []
     for file in sorted((DEPLOY / "systemd").iterdir()):
         unit = tmp_path / file.name

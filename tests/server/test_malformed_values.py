@@ -73,7 +73,8 @@ def client_for(cast: Cast) -> Iterator[Callable[[str], Client]]:
 
 
 def on_both(*names: str) -> list[Any]:
-    """Return parameters, of which SQLite also gets those that its driver refuses and PostgreSQL's refuses otherwise."""
+    """Return test parameters for these names. All run on PostgreSQL. Those that SQLite's driver refuses with errors of
+    its own also run on SQLite."""
     refused = ("number beyond 64 bits", "lone surrogate")
     return [pytest.param(name, marks=[pytest.mark.both_databases] * (name in refused)) for name in names]
 

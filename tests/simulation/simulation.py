@@ -103,7 +103,7 @@ class Simulation:
             self._failed.append(f"{type(error).__name__}: {error}")
 
     async def run(self) -> Outcome:
-        """Run all visitors and agents, then compare what they sent, saw and stored. Raises SignInFailed and OSError."""
+        """Run all visitors and agents, then compare what they sent, saw and stored. Raises SignInFailed or OSError."""
         agents = [Agent(self, name, self._new_rng()) for name in AGENTS[: self.plan.agents]]
         # Sign in one after the other: if six passwords were checked at once, the server could do nothing else.
         for agent in agents:

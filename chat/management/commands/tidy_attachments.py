@@ -1,6 +1,6 @@
 """The `tidy_attachments` command: removes uploaded files that never became a message.
 
-This happens, for example, when the power fails between storing the file and storing the message.
+Such files remain, for example, when the power fails between storing the file and storing the message.
 """
 
 from argparse import ArgumentParser

@@ -9,14 +9,14 @@
  * The options or the text that an examinee gave; null if the answer was cleared. @typedef {(number | string)[] | null} Given
  */
 /**
- * An answer of a paper that is being sent.
+ * An answer to a question of the paper, in the form in which it is sent.
  *
  * @typedef {object} ExamAnswer
  * @property {number} place position of the question in the paper, from 1
  * @property {Given} given
  * @property {string} page identifies this load of the page
  * @property {number} step the number of the answer in that load
- * @property {number} seen the revision that this answer follows
+ * @property {number} seen the newest revision of the stored answer that this page had seen
  */
 /** An answer as the server has stored it. @typedef {{given: Given, revision: number, is_newer: boolean, left_ms: number}} StoredAnswer */
 

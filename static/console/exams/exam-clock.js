@@ -18,7 +18,8 @@ export class ExamClock {
   /**
    * @param {number} left milliseconds left when the page was rendered
    * @param {{ask: () => Promise<{left_ms: number, is_over: boolean} | null>, onOver: () => void, now?: () => number}} options
-   *   `ask`: fetches the server's time, null without an answer; `onOver`: called once, when the server says that the
+   * `ask`: fetches the time left from the server, null without an answer; `onOver`: called once, when the server says
+   * that the
    *   time is over
    */
   constructor(left, { ask, onOver, now = () => performance.now() }) {

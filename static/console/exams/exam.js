@@ -213,7 +213,8 @@ document.addEventListener("keydown", (event) => {
     questions[current].choose(Number(event.key));
   }
 });
-// The server may render the next page before it saves answers that are being sent. Keep these, so that they are sent again.
+// The server might render the next page before it has saved answers in flight. Keep these answers, so that the next
+// page sends them again.
 addEventListener("beforeunload", () => answers.hold());
 for (const [target, name] of /** @type {[EventTarget, string][]} */ ([
   [window, "online"],

@@ -64,8 +64,8 @@ export function fillPlaceholders(text, values) {
  * Finds the placeholders that are left in a text.
  *
  * @param {string} text
- * @returns {{start: number, end: number, isKnown: boolean, text: string}[]} `isKnown`: the server refuses a
- *   message that contains it
+ * @returns {{start: number, end: number, isKnown: boolean, text: string}[]} `isKnown`: whether the name is one of ours;
+ * the server refuses a message with such a placeholder
  */
 export function placeholdersIn(text) {
   return [...text.matchAll(PLACEHOLDER)].map((match) => ({

@@ -38,7 +38,7 @@ export class Composer {
   #warnedText = "";
   /** The `source` of the knowledge point from which the text was made, or "". */
   #source = "";
-  /** The draft before a point was inserted, which Escape restores. @type {{body: string, source: string} | null} */
+  /** The draft as it was before a point was inserted. Escape restores it. @type {{body: string, source: string} | null} */
   #beforePoint = null;
 
   /**

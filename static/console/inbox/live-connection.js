@@ -25,7 +25,7 @@ export class LiveConnection {
   #isOpen = false;
   /** @type {Set<string>} */
   #watched = new Set();
-  /** @type {Map<string, number>} when messages missing in a conversation were last requested */
+  /** @type {Map<string, number>} when the missing messages of a conversation were last requested */
   #fetchedAt = new Map();
   /** @type {Map<string, string>} the read mark last sent, by conversation */
   #sentReadMarks = new Map();

@@ -1,4 +1,4 @@
-/** The editor of the reply buttons under a message, with which a visitor answers in one click. */
+/** The editor of reply buttons. A visitor answers a message by clicking one of the buttons below it. */
 
 import { lengthOf } from "../../chat/character-count.js";
 import { byId } from "../../chat/dom.js";

@@ -72,7 +72,7 @@ export function mayAnswer({ me }, row) {
 }
 
 /**
- * Tells whether the conversation waits in a queue that the agent may not take from.
+ * Tells whether the conversation waits in a queue from which the agent is not allowed to take conversations.
  *
  * @param {ConsoleState} state
  * @param {Row} row

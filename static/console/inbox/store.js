@@ -19,7 +19,7 @@ export class Store {
     this.state = initialState(initial);
   }
 
-  /** The seq of the message that the URL names, to which the thread scrolls; 0 for the end of the thread. */
+  /** The seq of the message that the URL names and that the thread scrolls to; 0 for the end of the thread. */
   get wanted() {
     const [, id, seq] = /^#message-([0-9a-f-]{36})-(\d+)$/.exec(location.hash) ?? [];
     return id === this.current ? Number(seq) : 0;

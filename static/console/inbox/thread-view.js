@@ -25,7 +25,7 @@ export class ThreadView {
   #isAtEnd = true;
   /** The id of the conversation drawn last, "" for none. */
   #drawnConversation = "";
-  /** Whether the messages of that conversation were loaded when it was drawn. */
+  /** Whether the messages of `#drawnConversation` were loaded when it was drawn. */
   #wasLoaded = false;
   #scroller = byId("log");
 

@@ -49,7 +49,7 @@ export function withArrived(thread, message) {
 export function withPage(thread, page) {
   const first = thread.messages[0]?.seq;
   if (first === undefined) {
-    // A page that was requested before the conversation was opened starts elsewhere, so it is not the first page.
+    // Check that this is the first page: a page that was requested before the conversation was opened starts elsewhere.
     const fits = page.length ? page[0].seq === thread.after + 1 : thread.row.last_seq <= thread.after;
     return fits ? withPlaced({ ...thread, messages: page, isLoaded: true }) : thread;
   }

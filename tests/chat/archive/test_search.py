@@ -44,8 +44,8 @@ LIMITS = {
 
 @pytest.fixture(params=LIMITS)
 def strategy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the search limits so that most candidates are found by one of the three strategies in
-    `chat.archive.search._candidates`."""
+    """Set the search limits so that most candidates are found by the strategy that the parameter names (see
+    `chat.archive.search._candidates`)."""
     for name, value in LIMITS[request.param].items():
         monkeypatch.setattr(f"chat.archive.search.{name}", value)
 

@@ -1,6 +1,6 @@
 """Tests of PostSequencer.
 
-It submits the posts of a socket one at a time. While a post is to be retried, no later post may overtake it.
+It submits the posts of a socket one at a time. While a post waits to be retried, no later post may overtake it.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ def test_posts_refused_with_a_retry_are_held_in_their_order(harness: QueueHarnes
 
 
 def test_release_of_a_stored_post_makes_the_next_held_post_the_first(harness: QueueHarness) -> None:
-    """Check which post may come next when post A, which was refused with a retry, turns out to be stored.
+    """Check which post may come next when post A was refused with a time to retry but turns out to be stored.
 
-    Post B was refused because it came after A. B must now be sent again before post C.
+    Post B was refused because it came after A, so B must now be sent again before post C.
     """
     harness.add(A)
     harness.settle(Unavailable())

@@ -744,7 +744,7 @@ def test_only_the_assigned_agent_is_shown_as_typing(cast: Cast, server: AppServe
         for console in (mei, hao, yun):
             console.open()
             console.watch(widget.conversation or "")
-        # Typing is not announced here, because the conversation is not assigned yet.
+        # The visitor does not see this typing, because the conversation is not assigned yet.
         mei.send("typing", conversation=widget.conversation)
         mei.frames_until_now()
         give_to(cast.mei, widget, cast)
@@ -760,7 +760,7 @@ def test_only_the_assigned_agent_is_shown_as_typing(cast: Cast, server: AppServe
 def test_watcher_without_the_right_stops_receiving_a_transferred_conversation(
     cast: Cast, processes: Processes
 ) -> None:
-    """Check that a colleague who watches a conversation gets none of its messages five seconds after a transfer.
+    """Check that a colleague who watches a conversation stops receiving its messages within five seconds of a transfer.
 
     The transfer to another department ends the colleague's right to follow the conversation.
     """

@@ -33,7 +33,7 @@ from chat.widget import consumers, sessions
 from chat.widget.consumers import VisitorConsumer
 from console.inbox.consumers import ConsoleConsumer
 from tests.conftest import Announced
-from tests.people import Cast, create_cast, go_online, start, start_with
+from tests.people import Cast, create_cast, go_online, start, start_with, take_as, take_next_as
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -116,8 +116,8 @@ def changed_department(cast: Cast, conversation: Conversation, to: Department) -
 
 Step = Callable[[Cast, Conversation], object]
 WAITING: dict[str, Step] = {
-    "take": lambda cast, it: agents.take(staff=cast.mei, uuid=it.uuid),
-    "take next": lambda cast, it: agents.take_next(staff=cast.mei),
+    "take": lambda cast, it: take_as(staff=cast.mei, uuid=it.uuid),
+    "take next": lambda cast, it: take_next_as(staff=cast.mei),
     "assign": lambda cast, it: agents.transfer_to_agent(staff=cast.yun, uuid=it.uuid, to=cast.jun),
     "post": lambda cast, it: posted(it),
     "leave": lambda cast, it: visitors.end_by_visitor(visitor=it.visitor),
@@ -190,7 +190,7 @@ def test_state_equals_events_over_a_whole_conversation(cast: Cast, announced: An
             WAITING[name](cast, it)
         for name in ("post", "answer", "seen by visitor", "seen by agent", "to department"):
             ACTIVE[name](cast, it)
-        agents.take(staff=cast.jun, uuid=it.uuid)
+        take_as(staff=cast.jun, uuid=it.uuid)
         agents.transfer_to_agent(staff=cast.jun, uuid=it.uuid, to=cast.mei)
         for name in ("close", "rate"):
             ENDED[name](cast, it)
@@ -261,7 +261,7 @@ def test_outdated_events_show_nothing(cast: Cast, announced: Announced) -> None:
     marked(conversation, 1, 1, agent_id=cast.mei.pk)
     changed_department(cast, conversation, cast.loans)
     late = announced.take()
-    agents.take(staff=cast.jun, uuid=conversation.uuid)
+    take_as(staff=cast.jun, uuid=conversation.uuid)
     hub.route(announced.take())
     sent = hub.sent_rows[conversation.pk]
     screen.frames.clear()
@@ -331,7 +331,7 @@ async def test_welcome_contains_a_change_between_the_lookup_and_the_join(quiet_h
         cast = create_cast()
         conversation = start(cast)
         opened = sessions.session_for(cast.site, conversation.visitor)
-        agents.take(staff=cast.mei, uuid=conversation.uuid)
+        take_as(staff=cast.mei, uuid=conversation.uuid)
         return cast, conversation, opened
 
     _, conversation, opened = await asyncio.to_thread(closing, before)
@@ -359,7 +359,7 @@ async def test_change_while_the_welcome_is_read_is_sent_after_it(quiet_hub: Hub)
     async with Wire() as wire:
         with wire.consumer.holding() as first:
             delivery.hub.join(conversation.pk, wire.consumer)
-            await asyncio.to_thread(closing, lambda: agents.take(staff=cast.mei, uuid=conversation.uuid))
+            await asyncio.to_thread(closing, lambda: take_as(staff=cast.mei, uuid=conversation.uuid))
             await asyncio.sleep(0)
             first.append(read)
         wire.consumer.pk = conversation.pk

@@ -89,17 +89,17 @@ class AppServer(Server):
         return result.stdout
 
     def prepare(self) -> None:
-        """Prepare the server's empty database and its static files."""
+        """Create the tables in the server's empty database, and collect its static files."""
         self.migrate()
         self.collect()
         self._prepare = False
 
     def migrate(self) -> None:
-        """Prepare only the server's empty database."""
+        """Create the tables in the server's empty database."""
         prepare_database(self.environment(), self.manage)
 
     def collect(self) -> None:
-        """Prepare only the server's static files."""
+        """Collect the server's static files."""
         prepare_static(self.environment(), self.manage)
 
     def start(self) -> None:

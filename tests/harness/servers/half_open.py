@@ -15,7 +15,8 @@ class HalfOpenProxy:
     """Forwards data in both directions. After `swallow`, the present WebSockets stay open, but nothing arrives over
     them.
 
-    WebSockets that are opened later work. HTTP requests always work, because browsers detect their failure themselves.
+    WebSockets that are opened later work. HTTP requests always pass, because browsers detect failed requests
+    themselves.
 
         with HalfOpenProxy(server.port) as proxy:
             page.goto(proxy.url)

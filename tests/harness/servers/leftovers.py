@@ -14,7 +14,7 @@ gc.disable()
 SOCKET_CLASSES = {
     *("VisitorConsumer", "DaphneTransport", "UvicornTransport"),
     *("WebSocketProtocol", "HTTPChannel", "WebRequest"),
-    # The parsers of this class are not listed, because they form reference cycles of their own.
+    # The parsers that this class uses are not listed, because they form reference cycles of their own.
     "WebSocketsSansIOProtocol",
 }
 
@@ -23,7 +23,7 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope.get("path") != "/leftovers":
         await production(scope, receive, send)
         return
-    # The count includes the objects of the request for this count.
+    # The count includes the objects that serve the present request.
     count = sum(type(thing).__name__ in SOCKET_CLASSES for thing in gc.get_objects())
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": str(count).encode()})

@@ -23,7 +23,8 @@ _FOR_PSQL = "\\"
 
 
 def prepare_database(environment: Mapping[str, str], manage: Callable[..., str]) -> None:
-    """Prepare the empty database of this environment for a server."""
+    """Create the tables in the empty database of this environment: by `migrate`, or from the copy that the first server
+    of the run left."""
     if PREPARED_DIR not in os.environ:
         _migrate(manage)
         return
@@ -43,7 +44,8 @@ def prepare_database(environment: Mapping[str, str], manage: Callable[..., str])
 
 
 def prepare_static(environment: Mapping[str, str], manage: Callable[..., str]) -> None:
-    """Prepare the static files in the state folder of this environment."""
+    """Put the static files into the state folder of this environment: by `collectstatic`, or from the copy that the
+    first server of the run left."""
     if PREPARED_DIR not in os.environ:
         _collect(manage)
         return
@@ -67,7 +69,7 @@ def _collect(manage: Callable[..., str]) -> None:
 
 @contextmanager
 def _locked_folder() -> Iterator[Path]:
-    """Lock and yield the folder of the run, for one process at a time."""
+    """Yield the folder that all servers of the run share, locked against other processes."""
     folder = Path(os.environ[PREPARED_DIR])
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:

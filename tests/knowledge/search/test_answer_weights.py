@@ -1,4 +1,4 @@
-"""Tests of the weight that the search gives to answers, which is fitted to each bank's own phrasings."""
+"""Tests of the weight of answers in the search. The weight is fitted to each bank's own phrasings."""
 
 from __future__ import annotations
 

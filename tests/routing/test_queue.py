@@ -21,10 +21,10 @@ from django.db import OperationalError, connection
 
 from accounts.models import AuditEntry, Staff
 from chat import batch_statements
-from chat.actions import agents, queue
 from chat.errors import NobodyWaiting, Refusal
 from chat.models import Assignment, Conversation, Message, Status
-from tests.people import Cast, create_cast, go_online, start
+from routing.actions import queue
+from tests.people import Cast, create_cast, go_online, start, take_next_as
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
@@ -72,7 +72,7 @@ class ConcurrentRequests:
     @staticmethod
     def _click(staff: Staff, client_id: UUID | None) -> Conversation | str | type[Exception]:
         try:
-            return agents.take_next(staff=staff, client_id=client_id)
+            return take_next_as(staff=staff, client_id=client_id)
         except Refusal as refusal:
             return refusal.code
         except Exception as error:
@@ -149,8 +149,8 @@ def test_database_failure_refuses_all_requests_with_unavailable(
         assert concurrent.ask(cast.mei, cast.hao, cast.yun) == ["unavailable"] * 3
     check_stored_completely(0)
 
-    assert agents.take_next(staff=cast.mei) == first
-    assert agents.take_next(staff=cast.hao) == second
+    assert take_next_as(staff=cast.mei) == first
+    assert take_next_as(staff=cast.hao) == second
 
 
 @pytest.mark.parametrize("write", ["insert", "update"])
@@ -171,10 +171,10 @@ def test_interruption_between_two_writes_stores_nothing(write: str, monkeypatch:
     with monkeypatch.context() as broken:
         broken.setattr(batch_statements, write, cut)
         with pytest.raises(KeyboardInterrupt):
-            agents.take_next(staff=cast.mei)
+            take_next_as(staff=cast.mei)
     check_stored_completely(0)
 
-    agents.take_next(staff=cast.mei)
+    take_next_as(staff=cast.mei)
     check_stored_completely(1)
 
 
@@ -189,6 +189,7 @@ def start_in_two_departments(cast: Cast) -> list[Conversation]:
 def test_batch_takes_the_longest_waiting_of_several_departments() -> None:
     cast = create_cast()
     loans, cards, loans_2, cards_2, cards_3 = start_in_two_departments(cast)
+    go_online(cast.mei, cast.yun, cast.jun)
     assert queue.assign_next_batch([cast.mei, cast.yun, cast.jun, cast.yun]) == [
         cards,
         loans,
@@ -204,7 +205,7 @@ def test_take_next_without_departments_raises_nobody_waiting() -> None:
     start(cast)
     cast.mei.departments.clear()
     with pytest.raises(NobodyWaiting):
-        agents.take_next(staff=cast.mei)
+        take_next_as(staff=cast.mei)
     check_stored_completely(0)
 
 
@@ -228,9 +229,9 @@ def test_take_next_repeated_takes_one_conversation(cast: Cast) -> None:
     go_online(cast.mei)
     first, second = start(cast), start(cast)
     client_id = uuid4()
-    assert agents.take_next(staff=cast.mei, client_id=client_id) == first
-    assert agents.take_next(staff=cast.mei, client_id=client_id) == first
-    assert agents.take_next(staff=cast.hao, client_id=client_id) == second, (
+    assert take_next_as(staff=cast.mei, client_id=client_id) == first
+    assert take_next_as(staff=cast.mei, client_id=client_id) == first
+    assert take_next_as(staff=cast.hao, client_id=client_id) == second, (
         "a client_id counts only for its own staff member"
     )
     assert Assignment.objects.count() == 2

@@ -25,6 +25,10 @@ from chat.protocol import serializers
 from chat.queue_order import QUEUE_ORDER
 from chat.selectors import departments_of, takeable_queue
 from core.database_threads import release_slot
+from routing import loads
+from routing.actions.agent_locks import READY, lock_presences
+from routing.errors import AtCapacity, NotOnline
+from routing.explanations import by_hand
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +47,8 @@ class NextRequest:
 def assign_next(taker: NextRequest) -> Conversation:
     """Assign the first conversation in the queue of the agent's departments to the agent.
 
-    Raises NobodyWaiting, QueueRestricted and Unavailable. Raises IntegrityError if the same click has already taken a
-    conversation.
+    Raises NobodyWaiting, NotOnline, AtCapacity, QueueRestricted and Unavailable. Raises IntegrityError if the same
+    click has already taken a conversation.
     """
     # Inside a transaction of the caller, the request cannot be combined with those of other agents.
     taken = None if connection.in_atomic_block else _combiner.ask(taker)
@@ -64,15 +68,39 @@ def assign_next_batch(takers: Sequence[NextRequest | Staff]) -> list[Conversatio
     """Assign one conversation to each request, in order, in one transaction.
 
     A `Staff` in place of a request means a request without `client_id`. The result for a request is None if no
-    conversation is waiting that the agent may take, or if other transactions have locked all of them.
+    conversation is waiting that the agent may take, if other transactions have locked all of them, or if the agent is
+    not online or has no free capacity.
     """
     requests = [item if isinstance(item, NextRequest) else NextRequest(item) for item in takers]
     with transaction.atomic():
-        return _assign(requests, _lock_first_for_each(requests))
+        able = _able(requests)
+        taken = iter(_assign(able, _lock_first_for_each(able)))
+        return [next(taken) if request in able else None for request in requests]
+
+
+def _able(requests: Sequence[NextRequest]) -> list[NextRequest]:
+    """Lock the agents, and return the requests of those who are online and have free capacity.
+
+    If an agent has sent several requests, only as many are returned as the agent has room for.
+    """
+    statuses = lock_presences({request.staff.pk for request in requests})
+    room = loads.room_of([request.staff for request in requests])
+    able = []
+    for request in requests:
+        load = room[request.staff.pk]
+        if statuses[request.staff.pk] in READY and load.load < load.capacity:
+            load.load += 1
+            able.append(request)
+    return able
 
 
 def _assign_alone(taker: NextRequest) -> Conversation:
     with transaction.atomic():
+        if not _able([taker]):
+            if lock_presences([taker.staff.pk])[taker.staff.pk] not in READY:
+                raise NotOnline
+            load = loads.load_of(taker.staff)
+            raise AtCapacity(load.load, load.capacity)
         (taken,) = _assign([taker], _lock_first_for_each([taker]))
         if taken is None:
             (taken,) = _assign([taker], [_wait_for_first(taker.staff)])
@@ -85,7 +113,9 @@ def _assign(takers: Sequence[NextRequest], chosen: Sequence[int | None]) -> list
     pairs = [(locked[pk], taker) for taker, pk in zip(takers, chosen, strict=True) if pk is not None]
     assign(
         [
-            AssignmentResult(row, taker.staff, taker.staff, Assignment.Reason.TAKEN, taker.client_id)
+            AssignmentResult(
+                row, taker.staff, taker.staff, Assignment.Reason.TAKEN, taker.client_id, by_hand(row)
+            )
             for row, taker in pairs
         ]
     )
@@ -121,7 +151,12 @@ _QueueKey = tuple[datetime, int]
 
 def _waiting_query(*, to_lock: bool) -> batch_statements.PreparedFirst:
     # Use no joins, so that the database reads only the first entries of the index `waiting_in_order`.
-    queue = Conversation.objects.filter(department__pk__equals=batch_statements.PARAM, status=Status.WAITING)
+    queue = Conversation.objects.filter(
+        department__pk__equals=batch_statements.PARAM,
+        status=Status.WAITING,
+        offered_to=None,
+        visitor_away_since=None,
+    )
     ordered = queue.order_by(*QUEUE_ORDER).values_list("queue_time", "id")
     return batch_statements.PreparedFirst(
         lambda: ordered.select_for_update(of=("self",), skip_locked=True) if to_lock else ordered
@@ -179,7 +214,10 @@ def _distribute(
     return results
 
 
-_OWN_FIELDS = [name for name in serializers.ROW_FIELDS if "__" not in name]
+# In the order of the model, as `from_db` requires.
+_OWN_FIELDS = [
+    field.attname for field in Conversation._meta.concrete_fields if field.attname in serializers.ROW_FIELDS
+]
 
 
 def _conversation(row: Mapping[str, object]) -> Conversation:
