@@ -38,7 +38,16 @@ NOTHING = "shows nothing that is stored"
 
 CONSOLE = {
     **dict.fromkeys(
-        ("inbox", "conversation", "today", "waiting"),
+        (
+            "inbox",
+            "conversation",
+            "today",
+            "waiting",
+            "board",
+            "board_now",
+            "board_department",
+            "board_agent",
+        ),
         "lists show one row for each conversation; opening one is audited",
     ),
     "thread": "conversation.read",
@@ -99,6 +108,10 @@ CONSOLE = {
     **dict.fromkeys(
         (
             *(
+                "board_presence",
+                "board_agent_change",
+                "board_emergency_confirm",
+                "board_emergency_lower",
                 "presence",
                 "take_next",
                 "post_message",

@@ -11,6 +11,7 @@ const LETTERS = {
   M: "note",
   C: "close",
   U: "card",
+  B: "board",
   F: "search",
   S: "points",
   P: "presence",

@@ -128,6 +128,7 @@ const actions = {
     if (!answer.ok) toast(answer.refused?.words ?? strings.offline_write);
   },
   card: () => currentConversation.toggleCard(),
+  board: () => document.getElementById("to-board")?.click(),
   search: () => document.getElementById("to-search")?.click(),
   presence: () => {
     document.getElementById("presences")?.showPopover();
