@@ -3,7 +3,7 @@
 /** @import { Row, ServerToConsole } from "../../chat/frames.d.ts" */
 
 export class BoardChanges {
-  /** What the board shows of each conversation, by its id. @type {Map<string, string>} */
+  /** The part of each conversation that the board shows, by its id. @type {Map<string, string>} */
   #shown = new Map();
 
   /** Records a frame. @param {ServerToConsole} frame @returns {boolean} whether the board must be drawn again */
