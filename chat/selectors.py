@@ -103,8 +103,8 @@ def queue_of(staff: Staff) -> QuerySet[Conversation]:
 def takeable_queue(staff: Staff) -> QuerySet[Conversation]:
     """Return the waiting conversations that this agent may take now, in queue order.
 
-    Conversations that are offered to an agent, and those whose visitor is away, are left out. So are departments for
-    which the agent has a queue restriction in force.
+    Left out are conversations that are offered to an agent, those whose visitor is away, and departments for which the
+    agent has a queue restriction in force.
     """
     takeable = queue_of(staff).filter(offered_to=None, visitor_away_since=None)
     return takeable.exclude(department__in=restricted_departments(staff).values("department"))

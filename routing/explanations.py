@@ -32,8 +32,8 @@ class CandidateRecord:
 class Explanation:
     """Why an agent was chosen. `candidates` has the chosen agent first, then the one who was next.
 
-    `left_out` counts the agents of the department who were no candidates, by reason: full, paused, skill, tried,
-    restricted.
+    `left_out` counts the agents of the department who were no candidates, by reason: full, offered (has an open
+    offer), paused, skill, tried, restricted.
     """
 
     rule: str

@@ -2,7 +2,8 @@
 
 A conversation goes to an agent of its department who has the required skill and language and free capacity: to the
 visitor's last agent if present, otherwise to the agent with the lowest load relative to the capacity, and among equals
-to the one who has waited longest since the last assignment.
+to the one who has waited longest since the last assignment. An agent has at most one open offer at a time, except of
+emergencies.
 """
 
 from collections import Counter
@@ -12,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 
 from routing.explanations import CandidateRecord, Explanation
 from routing.loads import DEFAULT_POLICY, AgentLoad
-from routing.models import DepartmentPolicy
+from routing.models import DepartmentPolicy, Mode
 
 # Emergencies may exceed an agent's capacity by this number of conversations.
 EMERGENCY_EXTRA = 1
+# Reasons to leave an agent out that do not depend on the conversation.
+OF_THE_AGENT = ("full", "paused", "offered", "restricted")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -87,7 +90,7 @@ def match(
         members = by_department.get(department, ())
         candidates, left_out = _candidates(waiting, members, policy, now)
         if not candidates:
-            if left_out["full"] + left_out["paused"] + left_out["restricted"] == len(members):
+            if sum(left_out[reason] for reason in OF_THE_AGENT) == len(members):
                 full.add(department)
             continue
         candidates.sort(key=lambda agent: _order(agent, waiting))
@@ -97,6 +100,7 @@ def match(
         rule = _rule(chosen, waiting)
         choices.append(Choice(waiting, chosen.id, Explanation(rule, waited, records, left_out)))
         chosen.load.add(department)
+        chosen.load.offers += policy.mode == Mode.OFFER
         chosen.last_assigned_at = now
     return choices
 
@@ -116,6 +120,8 @@ def _candidates(
             left_out["tried"] += 1
         elif not agent.load.has_room_for(waiting.department, policy, extra=extra):
             left_out["full"] += 1
+        elif policy.mode == Mode.OFFER and agent.load.offers and not waiting.is_emergency:
+            left_out["offered"] += 1
         elif not waiting.is_emergency and pause and now - (agent.last_assigned_at or _NEVER) < pause:
             left_out["paused"] += 1
         else:

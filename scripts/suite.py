@@ -1,6 +1,6 @@
 """Run all checks and tests: `scripts/test [--only STEP]... [--clock MOMENT] [--slow] [arguments of pytest]`.
 
-All steps run even when one fails, but the exit code is then not 0. The steps are:
+All steps run even when one fails, but the exit code is then 1. The steps are:
 
   browser   pytest tests/browser, in a separate process: Playwright runs an event loop, in which Django
             refuses synchronous queries
@@ -8,13 +8,14 @@ All steps run even when one fails, but the exit code is then not 0. The steps ar
   servers   pytest, the tests that break, drain, measure or simulate servers, which they start themselves
   sqlite    pytest, the tests marked both_databases, without PostgreSQL and Redis
   faults    a short run of the fault checker (docs/faults.md), with servers of its own
-  lint      types, imports, style, templates, migrations, translations
+  lint      types, style, layout, imports, templates, migrations, settings, translations, prose
   js        node --test on tests/js
 
 Steps run in parallel, the longest first. The number of steps that run at a time is one more than the number of cores,
 because `servers` and `faults` often wait. Each step that needs PostgreSQL and Redis starts its own. The output of a
-step appears as a whole when it ends; a single step prints as it runs. With arguments for pytest, only the steps that
-use pytest run. The last line is pytest's own, or the sum of the counts if several steps ran.
+step appears as a whole when it ends; a single step prints as it runs. With arguments for pytest but without `--only`,
+only the steps that use pytest run. The last line has pytest's counts, added up if several steps ran. A single step that
+does not use pytest ends with its own result.
 
 `--clock "2028-02-29 23:58"` starts the run at that time in the bank's time zone. It shifts the wall clock of every
 process: pytest, servers, databases and browsers. Durations stay real.
@@ -84,8 +85,8 @@ class Stopped(Exception):
 class Step:
     """The result of one step.
 
-    `reason` says why the step failed; it is "" if the step passed. `printed` is the captured output; it is empty if the
-    step ran alone.
+    `reason` says why the step failed. It is "" if the step passed, and NOTHING_SELECTED if no test matched. `printed`
+    is the captured output; it is empty if the step ran alone.
     """
 
     name: str
@@ -103,7 +104,8 @@ class Step:
         return f"  {self.name:<8} {result} {self.seconds:6.1f} s  {self.reason}".rstrip()
 
     def counts(self) -> Counter[str]:
-        """Return the counts of passed, failed and other tests from the last line of pytest."""
+        """Return the counts of passed, failed and other tests from the last line of pytest; none if the step does not
+        use pytest."""
         last = self.printed.rstrip().rpartition("\n")[2]
         is_pytest = self.name in PYTEST_STEPS
         return Counter({word: int(number) for number, word in COUNTS.findall(last)} if is_pytest else {})
@@ -217,7 +219,7 @@ class Suite:
     # Methods that several steps use.
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment variables for a child process, with no LIANXIN_ variables other than `settings`.
+        """Return the environment variables for a child process: those of the caller, those of this run, and `settings`.
 
         LIANXIN_ variables of the caller are removed, so that they do not affect the run.
         """
@@ -241,8 +243,8 @@ class Suite:
             )
 
     def paths(self, step: str) -> list[str]:
-        """Return the paths of the tests that a step runs: those named on the command line, or else all tests of the
-        step."""
+        """Return the paths of the tests that a step runs: the paths on the command line that belong to the step, or all
+        tests of the step if no path is given."""
         named = [argument for argument in self.pytest_arguments if is_path(argument)]
         if not named:
             return TESTS.get(step, ["tests"])
@@ -288,8 +290,8 @@ class Suite:
                 self._children.discard(child)
 
     def stop(self, *, terminate: bool) -> None:
-        """Stop the run: start no more programs, wait at most CHILD_STOP_SECONDS for the running ones, then kill
-        them."""
+        """Stop the run: start no more programs, wait at most CHILD_STOP_SECONDS for the running ones, then kill them.
+        With `terminate`, send them SIGTERM first."""
         with self._lock:
             self._is_stopping = True
             children = list(self._children)
@@ -326,14 +328,14 @@ def failure(code: int) -> str:
 
 
 def bank_moment(text: str) -> datetime:
-    """Parse a text like `2028-02-29 23:58` as a time in the bank's time zone. Raises ValueError, as argparse
-    requires."""
+    """Parse a text like `2028-02-29 23:58` as a time in the bank's time zone. Raises ValueError for any other text, as
+    argparse requires."""
     return datetime.fromisoformat(text).replace(tzinfo=BANK_TIME)
 
 
 def shifted_clock(moment: datetime, folder: Path) -> dict[str, str]:
     """Compile a library that shifts the clock, and return the environment variables that load it into child processes.
-    Their clocks then start at `moment`.
+    Their clocks show `moment` at the time of this call, and go on from there.
 
     All processes have the same offset, so their clocks agree. Monotonic clocks stay real, so timeouts and pauses keep
     their length. Needs a C compiler (`cc`).
@@ -348,8 +350,8 @@ def shifted_clock(moment: datetime, folder: Path) -> dict[str, str]:
 
 
 def stop(number: int, _: FrameType | None) -> None:
-    """Handle a termination signal: raise SystemExit, so that servers are stopped and folders removed. Ignore further
-    signals."""
+    """Handle a termination signal: raise SystemExit, so that servers are stopped and folders removed. Ignore the same
+    signal from then on."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
 

@@ -91,9 +91,9 @@ class Row(Struct, frozen=True, omit_defaults=True):
     visitor_read: int
     agent_received: int
     agent_read: int
-    rating: int | None = None
     # The waiting list is in the order of `queue_time`, earliest first.
-    queue_time: str = ""
+    queue_time: str
+    rating: int | None = None
     # One of `chat.models.Emergency`, and the words or the subject that raised it.
     emergency: str = ""
     emergency_reason: str = ""

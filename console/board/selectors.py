@@ -86,7 +86,7 @@ class DepartmentLine:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What the board shows. `emergencies` are not confirmed yet, the oldest first. `total` sums up all departments."""
+    """The data of the board. `emergencies` are not confirmed yet, the oldest first. `total` sums up all departments."""
 
     at: datetime
     departments: list[DepartmentLine]

@@ -27,10 +27,11 @@ MISSES_UNTIL_AWAY = 2
 _COLUMNS = ("offered_to_id", "offered_until", "revision")
 
 
-def accept(*, staff: Staff, uuid: UUID) -> Conversation:
+def accept(*, staff: Staff, uuid: UUID, client_id: UUID | None = None) -> Conversation:
     """Assign the offered conversation to the agent. A repeat returns the same conversation.
 
-    An offer that has expired can still be accepted until the router withdraws it. Raises OfferEnded, NotFound.
+    `client_id` identifies the click if the agent has pressed "Take next". An offer that has expired can still be
+    accepted until the router withdraws it. Raises OfferEnded, NotFound.
     """
     require(staff, "answer")
     with transaction.atomic():
@@ -43,7 +44,7 @@ def accept(*, staff: Staff, uuid: UUID) -> Conversation:
         offer = _open_offer(conversation.pk)
         row = access.lock_conversations([conversation.pk])[conversation.pk]
         explanation = offer.explanation if offer else {}
-        assign([AssignmentResult(row, staff, staff, Assignment.Reason.OFFERED, explanation=explanation)])
+        assign([AssignmentResult(row, staff, staff, Assignment.Reason.OFFERED, client_id, explanation)])
         _settle([conversation.pk], Offer.Outcome.ACCEPTED)
         conversation.refresh_from_db()
     return conversation

@@ -254,8 +254,8 @@ export interface Row {
   visitor_read: number;
   agent_received: number;
   agent_read: number;
+  queue_time: string;
   rating?: number | null;
-  queue_time?: string;
   emergency?: string;
   emergency_reason?: string;
   skill?: number | null;

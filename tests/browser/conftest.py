@@ -159,7 +159,8 @@ class ChatServer(AppServer):
         super().close()
 
     def session(self, person: Person) -> str:
-        """Return the cookie of a session of this person. No test has used this session before."""
+        """Return the key of a session of this person, which is the value of the cookie. No test has used this session
+        before."""
         return self._sessions[person.username].pop()
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -193,7 +194,8 @@ class ChatServer(AppServer):
             time.sleep(0.05)
 
     def reset(self) -> None:
-        """Delete the data of former tests, except the test people with their sessions and site.
+        """Empty TEST_TABLES, which hold data of former tests. The test people, their sessions, the site and the
+        knowledge points stay.
 
         Sessions that ended in a former test are restored, for example those of a deactivated staff member.
         """
@@ -245,8 +247,7 @@ def running_server(bank: BankPage) -> Iterator[ChatServer]:
 
 @pytest.fixture
 def server(running_server: ChatServer) -> ChatServer:
-    """Return the server of the test run with only the initial data. Start it again if an earlier test has stopped
-    it."""
+    """Return the server of the test run after a reset. Start it again if an earlier test has stopped it."""
     running_server.start()
     running_server.reset()
     return running_server
@@ -399,7 +400,8 @@ class Axe(Protocol):
 
 @pytest.fixture(scope="session")
 def axe() -> Axe:
-    """Return a function that checks a page and all its frames with axe-core. It fails with the list of violations.
+    """Return a function that checks a page and all its frames with axe-core. The function fails with a list of the
+    violations, if there are any.
 
     `without` names rules to skip.
     """

@@ -33,7 +33,7 @@ def agent(
         name=f"Agent {pk}",
         departments=frozenset(own),
         restricted=restricted,
-        load=AgentLoad(capacity, load, 0, Counter({own[0]: load})),
+        load=AgentLoad(capacity, load, by_department=Counter({own[0]: load})),
         skills=skills or {},
         last_assigned_at=None if idle_minutes is None else NOW - timedelta(minutes=idle_minutes),
     )
@@ -112,6 +112,12 @@ def test_last_agent_is_preferred_unless_full() -> None:
 def test_agent_who_missed_the_offer_does_not_get_it_again() -> None:
     assert pairs([waiting(1, tried=frozenset({1}))], [agent(1)]) == []
     assert pairs([waiting(1, tried=frozenset({1}))], [agent(1), agent(2, load=3)]) == [(1, 2)]
+
+
+def test_agent_gets_one_offer_at_a_time_except_of_emergencies() -> None:
+    queue = [waiting(1), waiting(2), waiting(3, is_emergency=True)]
+    offers = {CARDS: DepartmentPolicy(department_id=CARDS, mode=Mode.OFFER)}
+    assert [choice.waiting.id for choice in match(queue, [agent(1)], offers, NOW)] == [1, 3]
 
 
 def test_higher_level_of_the_skill_is_preferred_among_equal_loads() -> None:

@@ -1,4 +1,7 @@
-/** Alerts the agent to new messages by notification, sound and title, until they are read. Only one of several tabs does so. */
+/**
+ * Alerts the agent to unread messages by notification, sound and title, and to new waiting visitors by sound. Every tab
+ * changes its title, but only one of several tabs plays sounds and shows notifications.
+ */
 
 import { byId } from "../../chat/dom.js";
 import { isolatedName } from "./conversation-lists.js";

@@ -82,7 +82,7 @@ export class Composer {
 
   /**
    * Inserts the text of a point at the caret, or as the whole draft if that is empty. The agent can edit it, and Escape
-   * removes it again. Inserting the same point twice in a row does nothing.
+   * removes it again. If the point that was inserted last is inserted once more, nothing happens.
    *
    * @param {{text: string, source: string}} point
    */

@@ -72,7 +72,10 @@ export class ConversationLists {
     }
   }
 
-  /** The conversations' ids in the order on the screen. */
+  /**
+   * The ids of the agent's own conversations, in the order on the screen. For a supervisor, the ids of the queue and of
+   * the team follow.
+   */
   order() {
     const { state } = this.#store;
     const others = state.me.sees_all ? [...waiting(state).slice(0, WAITING_SHOWN), ...team(state)] : [];

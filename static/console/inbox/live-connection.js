@@ -63,7 +63,7 @@ export class LiveConnection {
     this.#socket.send({ kind: "typing", conversation });
   }
 
-  /** Marks the conversation as read up to the last message that has been visible on this screen. @param {string} id */
+  /** Marks the conversation as read up to its last message. Call it while that message is visible. @param {string} id */
   read(id) {
     const thread = this.#store.state.threads[id];
     if (thread?.isLoaded) this.#sendReadMark(thread.row, headOf(thread));

@@ -10,7 +10,7 @@ export interface ConsoleThread {
   after: number;
   /** In order and without gaps. The first of these messages may have a seq above 1. */
   messages: MessageData[];
-  /** Messages that arrived ahead of missing ones. */
+  /** Messages that arrived although earlier ones are still missing. */
   ahead: MessageData[];
   isLoaded: boolean;
   /** Values of placeholders in this conversation. */
