@@ -50,6 +50,8 @@ CONSOLE = {
         ),
         "lists show one row for each conversation; opening one is audited",
     ),
+    **dict.fromkeys(("offer", "explanation"), "names agents and their load, and no customer"),
+    "move": "the reader's own screen asks for it when it gains or loses the conversation",
     "thread": "conversation.read",
     "card": "conversation.read",
     "attachment": "file.read",
@@ -80,7 +82,7 @@ CONSOLE = {
         ),
         FORM,
     ),
-    **dict.fromkeys(("replies", "replies_page", "reply_edit", "exams", "drill", "suggestions"), OWN),
+    **dict.fromkeys(("replies", "replies_page", "reply_edit", "exams", "drill", "suggestions", "duty"), OWN),
     **dict.fromkeys(
         (
             *(
@@ -116,6 +118,11 @@ CONSOLE = {
                 "take_next",
                 "post_message",
                 "take",
+                "accept",
+                "decline",
+                "raise_emergency",
+                "confirm_emergency",
+                "lower_emergency",
                 "end",
                 "transfer",
                 "close",

@@ -91,6 +91,9 @@ TEST_TABLES = (
     "knowledge_use",
     "knowledge_unansweredquestionexample",
     "knowledge_unansweredquestion",
+    "routing_offer",
+    "routing_departmentpolicy",
+    "chat_emergencyrule",
     "chat_rating",
     "chat_assignment",
     "chat_attachment",
@@ -172,6 +175,16 @@ class ChatServer(AppServer):
         file = Path(self._env["LIANXIN_STATE_DIR"]) / "lianxin.sqlite3"
         with contextlib.closing(sqlite3.connect(file, timeout=20)) as database, database:
             return database.execute(statement, values).fetchall()
+
+    def set_presence(self, person: Person, status: str) -> None:
+        """Store the presence of a person, without telling open consoles."""
+        self.execute(
+            "INSERT INTO accounts_presence (staff_id, status, since, seen_at)"
+            " SELECT id, ?, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM accounts_staff WHERE username = ?"
+            " ON CONFLICT (staff_id) DO UPDATE SET status = excluded.status",
+            status,
+            person.username,
+        )
 
     @contextlib.contextmanager
     def site_setting(self, column: str, value: Any) -> Iterator[None]:
@@ -364,10 +377,13 @@ class SignIn(Protocol):
 def sign_in(server: ChatServer) -> SignIn:
     """Return a function that signs a person in without the form, in the browser profile of a page.
 
+    The person is online, so that they may take conversations.
+
     The test then calls `page.goto("/console/")`.
     """
 
     def sign_in(page: Page, person: Person) -> None:
+        server.set_presence(person, "online")
         page.context.add_cookies([{"name": "sessionid", "value": server.session(person), "url": server.url}])
 
     return sign_in

@@ -1,12 +1,14 @@
 /** The open conversation: its header, the available tools, and the scroll position. */
 
 import { isolated } from "../../chat/bidi.js";
-import { byId } from "../../chat/dom.js";
+import { byId, setText } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
-import { nameOf, isolatedName } from "./conversation-lists.js";
+import { emergencyReason, nameOf, isolatedName, offeredWords } from "./conversation-lists.js";
 import { MessageList } from "./message-list.js";
+import { find } from "../find.js";
 import { BASE } from "../requests.js";
-import { isRestricted } from "./state.js";
+import { isOffer, isRestricted, isUrgent } from "./state.js";
+import { obstacleTo } from "./workload.js";
 
 /** @import { Row } from "../../chat/frames.d.ts" */
 /** @import { UiStrings } from "../../chat/ui-strings.js" */
@@ -119,20 +121,29 @@ export class ThreadView {
     const strings = this.#strings;
     const { me } = this.#store.state;
     byId("conversation-name").textContent = nameOf(row, strings);
-    const about = [strings[row.level], this.#departments[row.department], isolated(row.subject)].filter(Boolean);
+    const offer = offeredWords(this.#store.state, row, strings);
+    const about = [strings[row.level], this.#departments[row.department], offer, isolated(row.subject)].filter(Boolean);
     byId("conversation-about").textContent = about.join(" · ");
     byId("conversation-about").dataset.level = row.level;
+    byId("conversation-emergency").hidden = !isUrgent(row);
+    setText(find(byId("conversation-emergency"), ".emergency-text"), strings[`emergency_${row.emergency}`] ?? "");
+    setText(byId("conversation-emergency-reason"), emergencyReason(row, strings));
     const isMine = row.agent?.id === me.id && row.status !== "waiting";
     const isOpen = row.status === "waiting" || row.status === "active";
+    const isOffered = isOffer(this.#store.state, row);
     const allowed = {
       any: true,
-      take: row.status === "waiting" && !isRestricted(this.#store.state, row),
+      offer: isOffered,
+      take: row.status === "waiting" && !isOffered && !obstacleTo(this.#store.state, row),
+      raise: isOpen && !isUrgent(row),
+      confirm: isOpen && row.emergency === "raised" && me.sees_all,
+      lower: isOpen && isUrgent(row) && me.sees_all,
       move: isOpen && (isMine || me.sees_all),
       note: true,
       end: isMine && row.status === "active",
       close: isMine && row.status !== "closed",
     };
-    for (const tool of byId("conversation-tools").querySelectorAll("[data-needs]")) {
+    for (const tool of byId("conversation-top").querySelectorAll("[data-needs]")) {
       const needs = /** @type {keyof typeof allowed} */ (/** @type {HTMLElement} */ (tool).dataset.needs);
       /** @type {HTMLElement} */ (tool).hidden = !allowed[needs];
     }
@@ -148,8 +159,8 @@ export class ThreadView {
   #readOnlyReason(row, isMine) {
     const strings = this.#strings;
     if (row.status === "closed") return strings.closed;
-    if (isRestricted(this.#store.state, row)) return strings.waiting_barred;
-    if (row.status === "waiting") return strings.waiting_first;
+    if (isOffer(this.#store.state, row)) return strings.offer_first;
+    if (row.status === "waiting") return strings[obstacleTo(this.#store.state, row) || "waiting_first"];
     if (!isMine) return fill(strings.not_mine, { name: row.agent ? `${isolated(row.agent.name)} ${row.agent.number}` : "" });
     if (row.status === "wrap_up") return row.ended_by === "visitor" ? strings.ended_by_visitor : strings.ended_by_agent;
     return "";
