@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.forms import DateField, Form, TextInput
+from django.forms import BaseInlineFormSet, DateField, Form, TextInput
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -82,6 +82,16 @@ class RightsModelAdmin:
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return has_right(request, self.delete_right)
+
+
+class LabelledFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """Inline formset that gives each field a label for screen readers. Django's tabular inline shows labels only in the
+    table header."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        for field in form.fields.values():
+            field.widget.attrs.setdefault("aria-label", field.label or "")
 
 
 class AuditedListMixin:

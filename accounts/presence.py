@@ -27,7 +27,9 @@ def set_status(
             presence.status, presence.since = status, now
             detail = {"status": status} | ({"reason": reason} if reason else {})
             audit.record(by or staff, "presence.changed", staff, **detail)
-        presence.seen_at = now
+        # Only the person's own console keeps the status valid.
+        if by is None or by.pk == staff.pk:
+            presence.seen_at = now
         presence.save(update_fields=["status", "since", "seen_at"])
     return presence
 
@@ -45,6 +47,11 @@ def renew(staff_ids: list[int]) -> None:
 def lease_start() -> datetime:
     """Return the earliest `seen_at` that is valid now. Staff with an earlier `seen_at` count as offline."""
     return timezone.now() - timedelta(seconds=LEASE_SECONDS)
+
+
+def is_connected(staff: Staff) -> bool:
+    """Return whether a console of the staff member has renewed the presence lately. One query."""
+    return Presence.objects.filter(staff=staff, seen_at__gte=lease_start()).exists()
 
 
 def current(presence: Presence | None) -> PresenceStatus:

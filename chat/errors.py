@@ -73,6 +73,11 @@ class NotAvailable(Refusal):
     text = _("This colleague is not online. Choose another colleague or a department.")
 
 
+class NoConsoleOpen(Refusal):
+    code = "no_console"
+    text = _("No console of this agent is open. The agent must open it first.")
+
+
 class WrapUpCodeMissing(Refusal):
     code = "wrap_up_code_missing"
     http_status = 422

@@ -152,6 +152,7 @@ def _connection_strings() -> dict[str, str]:
         "open": _("Connected"),
         "lost": _("No connection"),
         "ended": _("Signed out"),
+        "presence_set": _("{name} has changed your state: {presence}"),
         "recovered": _("Connected again. Missed messages load automatically."),
         "lost_bar": _(
             "No connection. What you write is kept and sent automatically when you are back online."
@@ -200,4 +201,16 @@ def exam_strings() -> dict[str, str]:
         "up": _("Move up"),
         "down": _("Move down"),
         "moved": _("Moved to position {place}."),
+    }
+
+
+def board_strings() -> dict[str, str]:
+    return {
+        "connecting": _("Connecting …"),
+        "open": _("Live"),
+        "lost": _("No connection. These figures may be outdated."),
+        "ended": _("Signed out"),
+        "emergencies": _("Emergencies to confirm: {count}"),
+        "offline_write": _("No connection. Please try again in a moment."),
+        "failed": _("That did not work. Please try again."),
     }

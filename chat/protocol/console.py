@@ -75,12 +75,16 @@ class NoteFrame(Struct, tag_field="kind", tag="note"):
 
 
 class PresenceFrame(Struct, tag_field="kind", tag="presence", omit_defaults=True):
-    """A staff member's new presence. `reason` is "" if they have set it themselves, otherwise a code such as
-    "missed_offers"."""
+    """A staff member's new presence.
+
+    If they have not set it themselves, `by` is the name of the supervisor who has, or `reason` is a code such as
+    "missed_offers".
+    """
 
     staff: int
     status: str
     reason: str = ""
+    by: str = ""
 
 
 class ConsolePong(Struct, tag_field="kind", tag="pong"):

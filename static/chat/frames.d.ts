@@ -378,7 +378,9 @@ export interface NoteFrame {
 }
 
 /**
- * A staff member's new presence. `reason` is "" if they have set it themselves, otherwise a code such as
+ * A staff member's new presence.
+ *
+ * If they have not set it themselves, `by` is the name of the supervisor who has, or `reason` is a code such as
  * "missed_offers".
  */
 export interface PresenceFrame {
@@ -386,6 +388,7 @@ export interface PresenceFrame {
   staff: number;
   status: string;
   reason?: string;
+  by?: string;
 }
 
 /** Says that published knowledge points have changed, so that suggestions on the screen may be outdated. */

@@ -15,6 +15,7 @@ const LETTERS = {
   E: "emergency",
   Y: "why",
   U: "card",
+  B: "board",
   F: "search",
   S: "points",
   P: "presence",
