@@ -38,7 +38,16 @@ NOTHING = "shows nothing that is stored"
 
 CONSOLE = {
     **dict.fromkeys(
-        ("inbox", "conversation", "today", "waiting"),
+        (
+            "inbox",
+            "conversation",
+            "today",
+            "waiting",
+            "board",
+            "board_now",
+            "board_department",
+            "board_agent",
+        ),
         "lists show one row for each conversation; opening one is audited",
     ),
     **dict.fromkeys(("offer", "explanation"), "names agents and their load, and no customer"),
@@ -101,6 +110,10 @@ CONSOLE = {
     **dict.fromkeys(
         (
             *(
+                "board_presence",
+                "board_agent_change",
+                "board_emergency_confirm",
+                "board_emergency_lower",
                 "presence",
                 "take_next",
                 "post_message",
@@ -150,10 +163,13 @@ CONSOLE = {
 ADMIN_MODELS = {
     "accounts_auditentry": "audit.read",
     "accounts_department": SETTINGS,
+    "accounts_skill": SETTINGS,
     "accounts_staff": SETTINGS,
     "accounts_queuerestriction": SETTINGS,
+    "chat_assignment": "assignments.read",
     "chat_cannedreply": SETTINGS,
     "chat_conversation": "records.searched",
+    "chat_emergencyrule": SETTINGS,
     "chat_site": SETTINGS,
     "chat_wrapupcode": SETTINGS,
     "knowledge_branch": KNOWLEDGE,
@@ -163,12 +179,14 @@ ADMIN_MODELS = {
     "knowledge_point": KNOWLEDGE,
     "exams_question": KNOWLEDGE,
     "knowledge_region": KNOWLEDGE,
+    "routing_offer": "assignments.read",
 }
 ADMIN = {
     "chat_conversation_change": "transcript.read",
     "chat_conversation_export": "records.exported",
     "chat_conversation_file": "file.read",
     "chat_conversation_transcript": "transcript.downloaded",
+    "chat_emergencyrule_test": NOTHING,
     "chat_site_secret": "site.secret_renewed",
     "knowledge_branch_export": "branches.exported",
     "knowledge_point_export": "points.exported",

@@ -122,9 +122,30 @@ def addresses(world: World) -> list[Address]:
         Address("reply_change", f"replies/{world.own.pk}/change", (302, 404, 404, 404), "post", reply),
         Address("reply_delete", f"replies/{world.own.pk}/delete", (302, 404, 404, 404), "post"),
         Address("reply_delete", f"replies/{world.shared.pk}/delete", (404, 404, 404, 302), "post"),
+        *board_addresses(world),
         *exam_addresses(world),
         *knowledge_addresses(world),
         *approval_addresses(world),
+    ]
+
+
+def board_addresses(world: World) -> list[Address]:
+    """Return the rows of the permission table for the supervisor's board."""
+    agent, emergency = f"board/agents/{world.cast.mei.pk}", f"board/emergencies/{world.waiting.uuid}"
+    reads, writes = (403, 403, 403, 200), (403, 403, 403, 204)
+    settings = {"capacity": 5, "departments": [world.cast.cards.pk]}
+    return [
+        Address("board", "board/", reads, is_page=True),
+        Address("board_now", "board/now", reads),
+        Address("board_department", f"board/departments/{world.cast.cards.pk}/", reads),
+        Address("board_department", "board/departments/999999/", (403, 403, 403, 404)),
+        Address("board_agent", f"{agent}/", reads),
+        Address("board_agent", f"board/agents/{world.cast.wen.pk}/", (403, 403, 403, 404)),
+        Address("board_presence", f"{agent}/presence", writes, "post", {"status": "break"}),
+        Address("board_agent_change", f"{agent}/change", writes, "post", settings),
+        Address("board_agent_change", f"{agent}/change", (403, 403, 403, 422), "post", {}),
+        Address("board_emergency_confirm", f"{emergency}/confirm", writes, "post"),
+        Address("board_emergency_lower", f"{emergency}/lower", writes, "post"),
     ]
 
 

@@ -164,6 +164,7 @@ export class ConversationLists {
     const time = find(element, ".wait");
     const text = row.status === "wrap_up" ? this.#strings.wrap_up : seconds === null ? "" : formatDuration(seconds, this.#strings);
     setText(time, text);
+    setText(find(element, ".away"), awayText(row, this.#strings));
   }
 
   #tick() {
@@ -180,6 +181,13 @@ export class ConversationLists {
 export function secondsWaiting(row) {
   const since = row.status === "waiting" ? row.waiting_since : row.status === "active" ? row.unanswered_since : null;
   return since ? Math.max(0, Math.floor((serverNow() - Date.parse(since)) / 1000)) : null;
+}
+
+/** Returns for how long the visitor of an open conversation has been away, or "". @param {Row} row @param {UiStrings} strings */
+export function awayText({ status, visitor_away_since }, strings) {
+  if (!visitor_away_since || !["waiting", "active"].includes(status)) return "";
+  const seconds = Math.max(0, Math.floor((serverNow() - Date.parse(visitor_away_since)) / 1000));
+  return fill(strings.left, { time: formatDuration(seconds, strings) });
 }
 
 /** Shows whether a conversation is an emergency: an icon with a word. @param {HTMLElement} element @param {Row} row @param {UiStrings} strings */

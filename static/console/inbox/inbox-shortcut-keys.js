@@ -15,10 +15,11 @@ const LETTERS = {
   E: "emergency",
   Y: "why",
   U: "card",
+  B: "board",
   F: "search",
   S: "points",
   P: "presence",
-  B: "alerts",
+  L: "alerts",
 };
 /** @type {Record<string, string>} */
 const ARROWS = { ArrowDown: "down", ArrowUp: "up" };

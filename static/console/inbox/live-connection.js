@@ -111,6 +111,9 @@ export class LiveConnection {
     if (frame.kind === "refused" && frame.retry_after_ms) setTimeout(() => this.#retryAll(), frame.retry_after_ms);
     const isFirst = frame.kind === "welcome" && this.#watched.size === 0;
     this.#store.dispatch(frame);
+    if (frame.kind === "presence" && frame.by && frame.staff === this.#store.state.me.id) {
+      document.dispatchEvent(new CustomEvent("presence-set", { detail: frame }));
+    }
     if (!isFirst) return;
     this.#fetchedAt.clear();
     this.#sentReadMarks.clear();

@@ -182,6 +182,7 @@ const actions = {
   emergency: () => act(store.row?.emergency === "raised" ? "confirm" : "raise"),
   why: () => (store.current ? dialogs.show(`conversations/${store.current}/explanation`) : undefined),
   card: () => currentConversation.toggleCard(),
+  board: () => document.getElementById("to-board")?.click(),
   search: () => document.getElementById("to-search")?.click(),
   presence: () => {
     document.getElementById("presences")?.showPopover();
