@@ -198,9 +198,9 @@ export function drawEmergency(element, row, strings) {
   setText(find(element, ".emergency-text"), strings.emergency);
 }
 
-/** Returns what raised an emergency: a word of the customer, or who did. @param {Row} row @param {UiStrings} strings */
-export function emergencyReason(row, strings) {
-  return strings[`emergency_reason_${row.emergency_reason}`] ?? row.emergency_reason ?? "";
+/** Returns what raised an emergency, with bidi isolation: a word, or that an agent did. @param {Row} row @param {UiStrings} strings */
+export function emergencyReason({ emergency_reason: reason = "" }, strings) {
+  return strings[`emergency_reason_${reason}`] ?? isolated(reason);
 }
 
 /**
