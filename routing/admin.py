@@ -1,6 +1,5 @@
 """Admin pages for routing: the policy of each department, and the offers and assignments with their reasons."""
 
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -9,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -31,6 +30,14 @@ POLICY_FIELDSETS: Any = (
     ),
     (gettext_lazy("Overflow"), {"fields": ("overflow_to", "overflow_length", "overflow_minutes")}),
 )
+
+# The names of the rules by which an agent got a conversation (`routing.explanations`).
+RULES = {
+    "least_busy": gettext_lazy("the least busy"),
+    "last_agent": gettext_lazy("the customer's last agent"),
+    "emergency": gettext_lazy("emergency"),
+    "by_hand": gettext_lazy("chosen by hand"),
+}
 
 
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -113,23 +120,18 @@ class ExplainedAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # t
         return format_html('<a href="{}">{}</a>', address, record.conversation)
 
     @admin.display(description=gettext_lazy("rule"))
-    def rule(self, record: Assignment | Offer) -> SafeString:
-        return _render("rule", record.explanation)
+    def rule(self, record: Assignment | Offer) -> str:
+        return str(RULES.get(record.explanation.get("rule", ""), ""))
 
     @admin.display(description=gettext_lazy("why this agent"))
     def why(self, record: Assignment | Offer) -> SafeString:
-        return _render("explanation", record.explanation)
-
-
-def _render(part: str, explanation: dict[str, Any]) -> SafeString:
-    candidates = [
-        candidate
-        | {"last_assigned_at": datetime.fromisoformat(at) if (at := candidate["last_assigned_at"]) else None}
-        for candidate in explanation.get("candidates", ())
-    ]
-    context = {"explanation": explanation | {"candidates": candidates} if explanation else {}}
-    template = f"admin/routing/_explanation.html#{part}"
-    return mark_safe(render_to_string(template, context).strip())  # noqa: S308  (the template escapes)
+        context = {
+            "agent": record.agent,
+            "by": getattr(record, "by", None),
+            "reason": getattr(record, "reason", ""),
+            "explanation": record.explanation,
+        }
+        return render_to_string("chat/_explanation.html", context)
 
 
 @admin.register(Assignment)

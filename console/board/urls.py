@@ -5,7 +5,6 @@ from django.urls import path
 from console.board import views
 
 _agent = "board/agents/<int:pk>"
-_emergency = "board/emergencies/<uuid:uuid>"
 
 urlpatterns = [
     path("board/", views.board, name="board"),
@@ -14,6 +13,4 @@ urlpatterns = [
     path(f"{_agent}/", views.agent, name="board_agent"),
     path(f"{_agent}/presence", views.set_presence, name="board_presence"),
     path(f"{_agent}/change", views.change_agent, name="board_agent_change"),
-    path(f"{_emergency}/confirm", views.confirm, name="board_emergency_confirm"),
-    path(f"{_emergency}/lower", views.lower, name="board_emergency_lower"),
 ]

@@ -1,7 +1,6 @@
 """Views of the supervisor's board: the page, its live part, the dialogs, and the actions of a supervisor."""
 
 from typing import Any
-from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -17,7 +16,6 @@ from console.board import selectors
 from console.board.forms import AgentForm
 from console.gate import StaffRequest, open_to
 from console.ui_strings import board_strings
-from routing.actions import emergencies
 
 board_view = open_to("see_all_conversations")
 
@@ -84,22 +82,6 @@ def change_agent(request: StaffRequest, pk: int) -> HttpResponse:
     unlisted = staff.departments.filter(is_active=False)
     departments = [*form.cleaned_data["departments"], *unlisted]
     actions.change_agent(by=request.user, staff=staff, departments=departments, levels=form.levels())
-    return _done()
-
-
-@require_POST
-@board_view
-def confirm(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Confirm that a conversation is an emergency."""
-    emergencies.confirm(staff=request.user, uuid=uuid)
-    return _done()
-
-
-@require_POST
-@board_view
-def lower(request: StaffRequest, uuid: UUID) -> HttpResponse:
-    """Decide that a conversation is no emergency."""
-    emergencies.lower(staff=request.user, uuid=uuid)
     return _done()
 
 

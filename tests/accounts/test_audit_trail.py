@@ -112,8 +112,6 @@ CONSOLE = {
             *(
                 "board_presence",
                 "board_agent_change",
-                "board_emergency_confirm",
-                "board_emergency_lower",
                 "presence",
                 "take_next",
                 "post_message",

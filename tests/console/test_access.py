@@ -131,7 +131,7 @@ def addresses(world: World) -> list[Address]:
 
 def board_addresses(world: World) -> list[Address]:
     """Return the rows of the permission table for the supervisor's board."""
-    agent, emergency = f"board/agents/{world.cast.mei.pk}", f"board/emergencies/{world.waiting.uuid}"
+    agent = f"board/agents/{world.cast.mei.pk}"
     reads, writes = (403, 403, 403, 200), (403, 403, 403, 204)
     settings = {"capacity": 5, "departments": [world.cast.cards.pk]}
     return [
@@ -144,8 +144,6 @@ def board_addresses(world: World) -> list[Address]:
         Address("board_presence", f"{agent}/presence", writes, "post", {"status": "break"}),
         Address("board_agent_change", f"{agent}/change", writes, "post", settings),
         Address("board_agent_change", f"{agent}/change", (403, 403, 403, 422), "post", {}),
-        Address("board_emergency_confirm", f"{emergency}/confirm", writes, "post"),
-        Address("board_emergency_lower", f"{emergency}/lower", writes, "post"),
     ]
 
 

@@ -153,12 +153,13 @@ def test_emergencies_are_first_until_a_supervisor_confirms_or_lowers_them(cast: 
     page = client.get("/console/board/").content.decode()
     assert "2 emergencies to confirm" in page
     assert "我在医院 &lt;b&gt;" in page
-    path = f"/console/board/emergencies/{waiting.uuid}/confirm"
+    path = f"/console/conversations/{waiting.uuid}/emergency/confirm"
+    assert path.removeprefix("/console/") in page
     assert client_of(cast.mei).post(path).status_code == 403
     for _ in range(2):
         assert client.post(path).status_code == 204
     assert [conversation.pk for conversation in selectors.emergencies()] == [active.pk]
-    assert client.post(f"/console/board/emergencies/{active.uuid}/lower").status_code == 204
+    assert client.post(f"/console/conversations/{active.uuid}/emergency/lower").status_code == 204
     assert not selectors.emergencies()
     active.refresh_from_db()
     waiting.refresh_from_db()

@@ -15,7 +15,7 @@ const LETTERS = {
   E: "emergency",
   Y: "why",
   U: "card",
-  B: "board",
+  O: "board",
   F: "search",
   S: "points",
   P: "presence",

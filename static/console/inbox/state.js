@@ -80,7 +80,7 @@ function urgentFirst(rows) {
   return rows.sort((one, other) => Number(isUrgent(other)) - Number(isUrgent(one)));
 }
 
-/** Returns the conversations that are offered to the agent, the one that expires first on top. @param {ConsoleState} state */
+/** Returns the conversations that are offered to the agent, in queue order: emergencies first. @param {ConsoleState} state */
 export function offers(state) {
   const own = Object.values(state.rows).filter((row) => isOffer(state, row));
   return own.sort(compareQueueOrder);
