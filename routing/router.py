@@ -36,6 +36,7 @@ UPKEEP: list[Callable[[], int]] = [
     lost_agents.return_conversations,
     expire_dead_processes,
     absent_visitors.abandon,
+    offers.withdraw_stale,
     overflow.move_overflow,
 ]
 
