@@ -1,6 +1,7 @@
 """Creates the invented bank of the demo: departments, staff, site, texts, canned replies and wrap-up codes.
 
-Only missing objects are created. Existing ones are never changed, so that changes by users of the demo are kept.
+Only missing objects are created. Existing ones are not changed, so that changes by users of the demo are kept; only the
+list of origins that may embed the widget grows.
 """
 
 import json
@@ -9,10 +10,20 @@ from typing import Any
 
 from django.contrib.auth.hashers import make_password
 
-from accounts.models import Department, Role, Staff
+from accounts.models import Department, Role, Skill, Staff, StaffSkill
 from chat.canned_replies import initials_of
-from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, TextCode, WrapUpCode
+from chat.models import (
+    BusinessText,
+    CannedReply,
+    EmergencyRule,
+    FormField,
+    QuickTopic,
+    Site,
+    TextCode,
+    WrapUpCode,
+)
 from demo.dialogues import FOLDER
+from routing.models import DepartmentPolicy, Mode
 
 SITE_KEY = "demo"
 PASSWORD = "lianxin-demo"  # noqa: S105  (a published password; load_demo refuses other databases)
@@ -23,6 +34,22 @@ DEPARTMENTS = [
     ("cards", "银行卡与信用卡", "Cards"),
     ("loans", "贷款", "Loans"),
     ("digital", "手机与网上银行", "Digital banking"),
+]
+
+# Words that raise an emergency, and longer words in which they do not count.
+EMERGENCY_WORDS = [
+    ("急", "不急 着急 急着 应急 急忙 心急 性急 急性 焦急"),
+    ("医院", "医院缴费 合作医院"),
+    ("手术", "手术费分期"),
+    ("抢救", ""),
+    ("被盗", ""),
+    ("被骗", ""),
+    ("被抢", ""),
+    ("刚转账给骗子", ""),
+    ("emergency", "emergency contact"),
+    ("hospital", ""),
+    ("stolen", ""),
+    ("scammed", ""),
 ]
 
 
@@ -90,9 +117,31 @@ def set_up(*, origins: list[str]) -> Site:
         site.allowed_origins = "\n".join(allowed)
         site.save(update_fields=["allowed_origins"])
     if is_new:
+        _create_routing(departments)
         _create_widget_texts(site, departments)
         _create_codes_and_replies(departments, staff)
     return site
+
+
+def _create_routing(departments: dict[str, Department]) -> None:
+    """Create a policy of each mode, the English skill, and words that raise an emergency."""
+    DepartmentPolicy.objects.bulk_create(
+        [
+            DepartmentPolicy(department=departments["general"], mode=Mode.OFFER, offer_seconds=30),
+            DepartmentPolicy(department=departments["cards"], mode=Mode.PUSH, pause_seconds=10),
+            DepartmentPolicy(department=departments["digital"], mode=Mode.OFFER, offer_seconds=30),
+            DepartmentPolicy(department=departments["loans"], mode=Mode.PULL),
+        ]
+    )
+    english = Skill.objects.create(code="english", name_zh="英语", name_en="English", language="en")
+    levels = {"lin": 4, "zhao": 5, "tang": 3}
+    StaffSkill.objects.bulk_create(
+        StaffSkill(staff=staff, skill=english, level=levels[staff.username])
+        for staff in Staff.objects.filter(username__in=levels)
+    )
+    EmergencyRule.objects.bulk_create(
+        EmergencyRule(word=word, exceptions=exceptions) for word, exceptions in EMERGENCY_WORDS
+    )
 
 
 def _create_staff(departments: dict[str, Department]) -> dict[str, Staff]:

@@ -19,12 +19,13 @@ class AgentLoad:
     """The conversations of an agent.
 
     `load` counts the active ones that do not sleep, those in wrap-up, and open offers; `by_department` counts them for
-    each department. `sleeping` counts the active ones that sleep.
+    each department. `sleeping` counts the active ones that sleep, and `offers` the open offers.
     """
 
     capacity: int
     load: int = 0
     sleeping: int = 0
+    offers: int = 0
     by_department: Counter[int] = field(default_factory=Counter)
 
     def add(self, department: int) -> None:
@@ -62,6 +63,7 @@ def agent_loads(
     offered = Conversation.objects.filter(offered_to__in=loads).order_by()
     for staff, department in offered.values_list("offered_to_id", "department_id"):
         loads[staff].add(department)
+        loads[staff].offers += 1
     return loads
 
 

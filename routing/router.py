@@ -14,11 +14,12 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from chat.actions.visitor_presence import expire_dead_processes
 from chat.protocol import ConversationChanged, Event, PresenceChanged
 from chat.realtime.delivery import hub
 from core import leases
 from core.database_threads import in_thread
-from routing.actions import lost_agents, offers, overflow
+from routing.actions import absent_visitors, lost_agents, offers, overflow
 from routing.actions.routing import LEASE, route
 
 logger = logging.getLogger(__name__)
@@ -30,8 +31,14 @@ POLL_SECONDS = 1.0
 PAUSE_SECONDS = 0.02
 UPKEEP_SECONDS = 5.0
 
-# What the holder of the lease does every UPKEEP_SECONDS. Each returns the number of conversations changed.
-UPKEEP: list[Callable[[], int]] = [lost_agents.return_conversations, overflow.move_overflow]
+# The jobs that the holder of the lease runs every UPKEEP_SECONDS. Each returns the number of conversations changed.
+UPKEEP: list[Callable[[], int]] = [
+    lost_agents.return_conversations,
+    expire_dead_processes,
+    absent_visitors.abandon,
+    offers.withdraw_stale,
+    overflow.move_overflow,
+]
 
 
 class Rounds:
@@ -43,12 +50,13 @@ class Rounds:
         self._upkeep_at = 0.0
         self._next_expiry: datetime | None = None
 
-    def run(self) -> None:
-        """Take or renew the lease. If this process holds it, route."""
+    def run(self) -> bool:
+        """Take or renew the lease. If this process holds it, route. Returns whether conversations were given away, so
+        that the next round should follow at once."""
         now = time.monotonic()
         if now >= self._renew_at:
             if not leases.hold(LEASE, self._holder, LEASE_SECONDS):
-                return
+                return False
             self._renew_at = now + RENEW_SECONDS
         if now >= self._upkeep_at:
             self._upkeep_at = now + UPKEEP_SECONDS
@@ -57,9 +65,11 @@ class Rounds:
                 _attempt(job)
         if self._next_expiry is not None and timezone.now() >= self._next_expiry:
             self._next_expiry = offers.expire()
-        if route(self._holder):
-            # There may be new offers.
-            self._next_expiry = offers.expire()
+        if not route(self._holder):
+            return False
+        # There may be new offers.
+        self._next_expiry = offers.expire()
+        return True
 
     def release(self) -> None:
         leases.release(LEASE, self._holder)
@@ -104,7 +114,8 @@ class Router:
                     await self._wake.wait()
             self._wake.clear()
             try:
-                await in_thread(rounds.run)
+                if await in_thread(rounds.run):
+                    self._wake.set()
             except Exception as error:
                 logger.warning("a round of the router failed: %s", type(error).__name__)
             await asyncio.sleep(PAUSE_SECONDS)

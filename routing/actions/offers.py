@@ -27,10 +27,11 @@ MISSES_UNTIL_AWAY = 2
 _COLUMNS = ("offered_to_id", "offered_until", "revision")
 
 
-def accept(*, staff: Staff, uuid: UUID) -> Conversation:
+def accept(*, staff: Staff, uuid: UUID, client_id: UUID | None = None) -> Conversation:
     """Assign the offered conversation to the agent. A repeat returns the same conversation.
 
-    An offer that has expired can still be accepted until the router withdraws it. Raises OfferEnded, NotFound.
+    `client_id` identifies the click if the agent has pressed "Take next". An offer that has expired can still be
+    accepted until the router withdraws it. Raises OfferEnded, NotFound.
     """
     require(staff, "answer")
     with transaction.atomic():
@@ -43,7 +44,7 @@ def accept(*, staff: Staff, uuid: UUID) -> Conversation:
         offer = _open_offer(conversation.pk)
         row = access.lock_conversations([conversation.pk])[conversation.pk]
         explanation = offer.explanation if offer else {}
-        assign([AssignmentResult(row, staff, staff, Assignment.Reason.OFFERED, explanation=explanation)])
+        assign([AssignmentResult(row, staff, staff, Assignment.Reason.OFFERED, client_id, explanation)])
         _settle([conversation.pk], Offer.Outcome.ACCEPTED)
         conversation.refresh_from_db()
     return conversation
@@ -95,6 +96,15 @@ def withdraw(pks: Iterable[int], outcome: Offer.Outcome) -> None:
     rows = access.lock_conversations(pks).values()
     offered = [row for row in rows if row["offered_to_id"] is not None]
     _write([{**row, "offered_to_id": None, "offered_until": None} for row in offered])
+
+
+def withdraw_stale() -> int:
+    """Record as withdrawn the open offers of conversations that are no longer offered, and return their number.
+
+    Such a conversation was taken by a supervisor, transferred or ended, or its visitor left. One statement.
+    """
+    stale = Offer.objects.filter(outcome=Offer.Outcome.OPEN, conversation__offered_to=None)
+    return stale.update(outcome=Offer.Outcome.WITHDRAWN, decided_at=timezone.now())
 
 
 def expire() -> datetime | None:

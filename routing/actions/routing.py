@@ -18,6 +18,8 @@ from routing.models import Mode
 LEASE = "router"
 # Conversations read beyond the free capacity, because some wait for an agent with a skill.
 READ_AHEAD = 100
+# Conversations given away in one transaction, so that none holds its locks for long.
+MAX_BATCH = 200
 
 
 def route(holder: str) -> int:
@@ -37,8 +39,8 @@ def route(holder: str) -> int:
         lock_presences(set(online.values_list("pk", flat=True)))
         agents = selectors.online_agents(policies)
         free = sum(max(agent.load.capacity - agent.load.load, 0) for agent in agents)
-        queue = selectors.waiting(departments, free + READ_AHEAD)
-        choices = match(queue, agents, policies, timezone.now())
+        queue = selectors.waiting(departments, min(free, MAX_BATCH) + READ_AHEAD)
+        choices = match(queue, agents, policies, timezone.now(), MAX_BATCH)
         if not choices:
             return 0
         locked = access.lock_conversations([choice.waiting.id for choice in choices])
@@ -51,6 +53,7 @@ def route(holder: str) -> int:
                 or row["status"] != Status.WAITING
                 or row["department_id"] != choice.waiting.department
                 or row["offered_to_id"] is not None
+                or row["visitor_away_since"] is not None
             ):
                 # It has changed since it was read. The change wakes the router again.
                 continue

@@ -1,5 +1,6 @@
 """Agents take conversations from the queue by hand, and hand them to colleagues who have room for them."""
 
+from contextlib import suppress
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -16,18 +17,20 @@ from chat.errors import (
     NotFirstInQueue,
 )
 from chat.models import Assignment, Conversation, Status
-from chat.queue_order import URGENT
+from chat.queue_order import QUEUE_ORDER, URGENT
 from chat.selectors import takeable_queue
 from routing import loads
+from routing.actions import offers
 from routing.actions.agent_locks import READY, lock_presences
 from routing.actions.queue import NextRequest, assign_next, find_assigned, restriction_refusal
-from routing.errors import AtCapacity, ColleagueAtCapacity, NotOnline
+from routing.errors import AtCapacity, ColleagueAtCapacity, NotOnline, OfferEnded
 from routing.explanations import by_hand
 
 
 def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
     """Assign the first waiting conversation of the agent's departments to the agent, and return it.
 
+    If the router offers a conversation to the agent, it is that one.
     `client_id` identifies the click: a repeated request returns the same conversation and takes no other. Raises
     NobodyWaiting, NotOnline, AtCapacity, or QueueRestricted if the agent has a queue restriction for any of these
     departments.
@@ -36,6 +39,10 @@ def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
     request = NextRequest(staff, client_id)
     if taken := find_assigned(request):
         return taken
+    offered = Conversation.objects.filter(offered_to=staff).order_by(*QUEUE_ORDER).first()
+    if offered is not None:
+        with suppress(OfferEnded):
+            return offers.accept(staff=staff, uuid=offered.uuid, client_id=client_id)
     try:
         return assign_next(request)
     except (IntegrityError, NobodyWaiting):
@@ -63,6 +70,8 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
             raise AlreadyTaken
         if conversation.status != Status.WAITING:
             raise ConversationClosed
+        if conversation.offered_to_id == staff.pk:
+            return offers.accept(staff=staff, uuid=uuid)
         if not may(staff, "choose_from_queue"):
             _check(staff, conversation, status)
         row = access.lock_conversations([conversation.pk])[conversation.pk]
@@ -73,13 +82,13 @@ def take(*, staff: Staff, uuid: UUID) -> Conversation:
 
 def _check(staff: Staff, conversation: Conversation, status: PresenceStatus) -> None:
     """Raise the refusal if the agent may not take this waiting conversation now."""
-    if conversation.offered_to_id not in (None, staff.pk):
+    if conversation.offered_to_id is not None:
         raise AlreadyTaken
     if status not in READY:
         raise NotOnline
     if restricted_departments(staff).filter(department=conversation.department_id).exists():
         raise restriction_refusal(staff)
-    if conversation.emergency in URGENT or conversation.offered_to_id == staff.pk:
+    if conversation.emergency in URGENT:
         return
     if takeable_queue(staff).first() != conversation:
         raise NotFirstInQueue

@@ -1,6 +1,7 @@
-"""`python -m tests.bench [--only NAME...] [--quick] [--profile] [--split] [--seconds S]`: measure, and print a table.
+"""`python -m tests.bench [--only NAME...] [--quick] [--long] [--profile] [--split] [--seconds S] [--write FILE]`:
+measure, and print a table.
 
-The table is also written to var/bench.json.
+The table is also written to FILE, by default var/bench.json.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.bench import (
     idle,
     knowledge,
     paths,
+    routing,
     rows,
     search,
     start,
@@ -82,6 +84,7 @@ MEASURES = {
         assign.assign_rows,
         ("assignments_per_second", "assignments_per_second_action", "assignments_per_second_with_consoles"),
     ),
+    "router": Measure(routing.routing_rows, ("router_assignments_per_second", "assignment_delay_p95_ms")),
     "console": Measure(
         console.console_rows,
         ("console_first_page_ms", "console_first_page_kb", "console_first_page_queries"),

@@ -21,11 +21,13 @@ from django.utils import timezone
 
 from accounts import presence
 from accounts.models import Department, PresenceStatus, Role, Staff
+from chat.actions import visitors
 from chat.archive.search_terms import terms_of
 from chat.errors import NobodyWaiting
 from chat.models import Assignment, AuthorRole, Conversation, Message, Site, Status, Visitor
 from chat.widget import tokens
 from routing.actions.taking import take_next
+from routing.models import DepartmentPolicy, Mode
 from tests.bench.texts import CHINESE, TEXTS
 
 MESSAGES_PER_CONVERSATION = 10
@@ -75,7 +77,7 @@ def _cookies(staff: Staff) -> dict[str, str]:
 
 
 def take_all() -> list[list[str]]:
-    """Let the agents take conversations, one agent after the other, until the queue is empty.
+    """Let the agents take conversations in turn, one at a time, until the queue is empty.
 
     Return a list of conversation ids for each agent, in the order of the agents' cookies.
     """
@@ -183,6 +185,34 @@ def assignment_counts() -> dict[str, int]:
         "active": Conversation.objects.filter(status=Status.ACTIVE).count(),
         "assignments": Assignment.objects.filter(until_at=None).count(),
     }
+
+
+def set_push_mode() -> None:
+    DepartmentPolicy.objects.create(department=Department.objects.get(), mode=Mode.PUSH)
+
+
+def assignment_times() -> dict[str, float]:
+    """Return the number of assignments, of different conversations among them, and the seconds from first to last."""
+    times = list(Assignment.objects.order_by("at").values_list("at", flat=True))
+    distinct = Assignment.objects.values("conversation").distinct().count()
+    seconds = (times[-1] - times[0]).total_seconds() if times else 0.0
+    return {"assigned": len(times), "distinct": distinct, "seconds": max(seconds, 0.001)}
+
+
+def assignment_delays(*, count: int, per_second: float) -> list[float]:
+    """Start `count` conversations at random moments, and return the milliseconds until each was assigned."""
+    site = Site.objects.get()
+    rng = Random(5)
+    at = time.monotonic()
+    for _ in range(count):
+        at += rng.expovariate(per_second)
+        time.sleep(max(0.0, at - time.monotonic()))
+        visitors.start_conversation(site=site, visitor_uuid=uuid4(), client_id=uuid4(), form={})
+    time.sleep(3)
+    return [
+        (assigned - started).total_seconds() * 1000
+        for assigned, started in Assignment.objects.values_list("at", "conversation__started_at")
+    ]
 
 
 def queries_of(path: str, cookies: dict[str, str]) -> int:

@@ -42,6 +42,8 @@ NAMES = {
     "idle_cpu_percent_10k",
     "reconnects_per_second",
     "assignments_per_second",
+    "router_assignments_per_second",
+    "assignment_delay_p95_ms",
     "start_seconds",
     "search_p95_ms",
     "knowledge_search_p95_ms",

@@ -159,7 +159,7 @@ class Bank:
         self.wrap_up = data["wrap_up"]
 
     def forget(self) -> None:
-        """Remove the conversations and visitors of a run. Staff and site stay."""
+        """Remove the conversations, visitors and presence records of a run. Staff and site stay."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute("TRUNCATE chat_visitor, accounts_presence CASCADE")
 

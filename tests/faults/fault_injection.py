@@ -91,7 +91,8 @@ def replace(name: str, wrap: Callable[[Any], Any]) -> None:
 
 
 class Failpoints:
-    """Counts the posts that pass each point on the path of a post. It can kill the process or fail a batch there."""
+    """Counts how many times each point on the path of a post is passed. It can kill the process or fail a batch
+    there."""
 
     def __init__(self) -> None:
         self.passed: Counter[str] = Counter()

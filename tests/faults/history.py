@@ -23,7 +23,7 @@ Every record has `t` (seconds of the machine's clock, which PostgreSQL shares) a
 | recovered | name, seconds: from the end of a fault until visitors and agents were answered again |
 | dom | who, role, conv, rows (seq, body): read from the elements of a page |
 | read | who, role, conv, rows (seq, id, body): the final read of a screen, opened during the run or after it |
-| sql | conv, rows (seq, id, body, role, agent, committed), last_seq, marks, assignments, notes, departments |
+| sql | conv, rows (seq, id, body, role, agent, committed), last_seq, marks, assignments, notes, department(s) |
 | wrong | who, description: an error that a client noticed itself |
 """
 

@@ -33,7 +33,7 @@ def agent(
         name=f"Agent {pk}",
         departments=frozenset(own),
         restricted=restricted,
-        load=AgentLoad(capacity, load, 0, Counter({own[0]: load})),
+        load=AgentLoad(capacity, load, by_department=Counter({own[0]: load})),
         skills=skills or {},
         last_assigned_at=None if idle_minutes is None else NOW - timedelta(minutes=idle_minutes),
     )
@@ -114,6 +114,16 @@ def test_agent_who_missed_the_offer_does_not_get_it_again() -> None:
     assert pairs([waiting(1, tried=frozenset({1}))], [agent(1), agent(2, load=3)]) == [(1, 2)]
 
 
+def test_agent_gets_one_offer_at_a_time_except_of_emergencies() -> None:
+    queue = [waiting(1), waiting(2), waiting(3, is_emergency=True)]
+    offers = {CARDS: DepartmentPolicy(department_id=CARDS, mode=Mode.OFFER)}
+    assert [choice.waiting.id for choice in match(queue, [agent(1)], offers, NOW)] == [1, 3]
+
+
+def test_choices_stop_at_the_limit() -> None:
+    assert len(match([waiting(number) for number in range(4)], [agent(1)], policy(), NOW, 3)) == 3
+
+
 def test_higher_level_of_the_skill_is_preferred_among_equal_loads() -> None:
     agents = [agent(1, skills={MORTGAGES: 2}), agent(2, skills={MORTGAGES: 5}), agent(3)]
     assert pairs([waiting(1, skills=frozenset({MORTGAGES}))], agents) == [(1, 2)]
@@ -142,7 +152,7 @@ def test_restricted_agent_gets_nothing_and_is_counted() -> None:
     restricted = agent(1, LOANS, restricted=frozenset({CARDS}))
     (choice,) = match([waiting(1)], [restricted, agent(2), agent(3, load=4)], policy(), NOW)
     assert choice.agent == 2
-    assert choice.explanation.left_out == {"restricted": 1, "full": 1, "skill": 0}
+    assert choice.explanation.left_out == {"restricted": 1, "full": 1}
 
 
 def test_explanation_names_the_chosen_agent_and_the_next_with_their_load() -> None:

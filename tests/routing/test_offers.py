@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -17,6 +18,7 @@ from core import leases
 from routing.actions import lost_agents, offers, overflow, taking
 from routing.actions.routing import LEASE, route
 from routing.errors import OfferEnded
+from routing.loads import load_of
 from routing.models import DepartmentPolicy, Mode, Offer
 from tests.people import Cast, create_cast, go_online, start, start_with
 
@@ -73,6 +75,14 @@ def test_process_without_the_lease_routes_nothing(cast: Cast) -> None:
 def test_only_agents_who_are_online_get_conversations(cast: Cast, status: PresenceStatus) -> None:
     go_online(cast.mei)
     Presence.objects.update(status=status)
+    set_policy(cast, Mode.PUSH)
+    start(cast)
+    assert run_round() == 0
+
+
+def test_supervisor_who_is_online_gets_nothing_from_the_router(cast: Cast) -> None:
+    cast.yun.departments.add(cast.cards)
+    go_online(cast.yun)
     set_policy(cast, Mode.PUSH)
     start(cast)
     assert run_round() == 0
@@ -142,15 +152,28 @@ def test_two_missed_offers_in_a_row_set_the_agent_to_away(cast: Cast) -> None:
     assert run_round() == 0
 
 
-def test_offer_counts_towards_the_load(cast: Cast) -> None:
-    cast.mei.capacity = 1
-    cast.mei.save(update_fields=["capacity"])
+def test_agent_has_one_open_offer_at_a_time_and_it_counts_towards_the_load(cast: Cast) -> None:
     go_online(cast.mei)
     set_policy(cast, Mode.OFFER)
-    start(cast)
-    start(cast)
+    first, second = start(cast), start(cast)
     assert run_round() == 1
     assert run_round() == 0
+    assert load_of(cast.mei).load == 1
+    offers.accept(staff=cast.mei, uuid=first.uuid)
+    assert run_round() == 1
+    assert Conversation.objects.get(pk=second.pk).offered_to == cast.mei
+    assert load_of(cast.mei).load == 2
+
+
+def test_take_next_accepts_the_offer(cast: Cast) -> None:
+    go_online(cast.mei)
+    set_policy(cast, Mode.OFFER)
+    conversation = start(cast)
+    run_round()
+    click = uuid4()
+    for _ in range(2):
+        assert taking.take_next(staff=cast.mei, client_id=click) == conversation
+    assert Offer.objects.get().outcome == Offer.Outcome.ACCEPTED
 
 
 def test_colleague_cannot_take_what_is_offered_to_another_agent(cast: Cast) -> None:
@@ -171,6 +194,9 @@ def test_visitor_who_leaves_ends_the_offer(cast: Cast) -> None:
     visitors.end_by_visitor(visitor=conversation.visitor)
     with pytest.raises(OfferEnded):
         offers.accept(staff=cast.mei, uuid=conversation.uuid)
+    assert offers.withdraw_stale() == 1
+    assert offers.withdraw_stale() == 0
+    assert Offer.objects.get().outcome == Offer.Outcome.WITHDRAWN
 
 
 def test_offer_of_a_transferred_conversation_is_withdrawn_when_it_is_offered_again(cast: Cast) -> None:
