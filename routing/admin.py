@@ -1,6 +1,5 @@
 """Admin pages for routing: the policy of each department, and the offers and assignments with their reasons."""
 
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -114,21 +113,25 @@ class ExplainedAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # t
 
     @admin.display(description=gettext_lazy("rule"))
     def rule(self, record: Assignment | Offer) -> SafeString:
-        return _render("rule", record.explanation)
+        return _render("admin/routing/_rule.html", explanation=record.explanation)
 
     @admin.display(description=gettext_lazy("why this agent"))
     def why(self, record: Assignment | Offer) -> SafeString:
-        return _render("explanation", record.explanation)
+        by, reason = (
+            (record.by, record.reason)
+            if isinstance(record, Assignment)
+            else (None, Assignment.Reason.OFFERED.value)
+        )
+        return _render(
+            "chat/_explanation.html",
+            agent=record.agent,
+            by=by,
+            reason=reason,
+            explanation=record.explanation,
+        )
 
 
-def _render(part: str, explanation: dict[str, Any]) -> SafeString:
-    candidates = [
-        candidate
-        | {"last_assigned_at": datetime.fromisoformat(at) if (at := candidate["last_assigned_at"]) else None}
-        for candidate in explanation.get("candidates", ())
-    ]
-    context = {"explanation": explanation | {"candidates": candidates} if explanation else {}}
-    template = f"admin/routing/_explanation.html#{part}"
+def _render(template: str, **context: Any) -> SafeString:
     return mark_safe(render_to_string(template, context).strip())  # noqa: S308  (the template escapes)
 
 
