@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -30,14 +30,6 @@ POLICY_FIELDSETS: Any = (
     ),
     (gettext_lazy("Overflow"), {"fields": ("overflow_to", "overflow_length", "overflow_minutes")}),
 )
-
-# The names of the rules by which an agent got a conversation (`routing.explanations`).
-RULES = {
-    "least_busy": gettext_lazy("the least busy"),
-    "last_agent": gettext_lazy("the customer's last agent"),
-    "emergency": gettext_lazy("emergency"),
-    "by_hand": gettext_lazy("chosen by hand"),
-}
 
 
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -120,18 +112,27 @@ class ExplainedAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # t
         return format_html('<a href="{}">{}</a>', address, record.conversation)
 
     @admin.display(description=gettext_lazy("rule"))
-    def rule(self, record: Assignment | Offer) -> str:
-        return str(RULES.get(record.explanation.get("rule", ""), ""))
+    def rule(self, record: Assignment | Offer) -> SafeString:
+        return _render("admin/routing/_rule.html", explanation=record.explanation)
 
     @admin.display(description=gettext_lazy("why this agent"))
     def why(self, record: Assignment | Offer) -> SafeString:
-        context = {
-            "agent": record.agent,
-            "by": getattr(record, "by", None),
-            "reason": getattr(record, "reason", ""),
-            "explanation": record.explanation,
-        }
-        return render_to_string("chat/_explanation.html", context)
+        by, reason = (
+            (record.by, record.reason)
+            if isinstance(record, Assignment)
+            else (None, Assignment.Reason.OFFERED.value)
+        )
+        return _render(
+            "chat/_explanation.html",
+            agent=record.agent,
+            by=by,
+            reason=reason,
+            explanation=record.explanation,
+        )
+
+
+def _render(template: str, **context: Any) -> SafeString:
+    return mark_safe(render_to_string(template, context).strip())  # noqa: S308  (the template escapes)
 
 
 @admin.register(Assignment)
