@@ -42,7 +42,7 @@ from uuid import UUID
 from accounts.models import Staff
 from chat.models import Conversation
 from chat.actions import agents
-from tests.people import go_online
+from tests.people import go_online, take_as
 staff, conversation = Staff.objects.get(username={who!r}), UUID({conversation!r})
 {code}
 """
@@ -209,7 +209,7 @@ def test_request_during_a_database_outage_is_asked_to_try_again(bank: Bank) -> N
     with Widget(server) as widget:
         widget.open()
         widget.begin()
-        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "take_as(staff=staff, uuid=conversation)")
     messages = f"/console/conversations/{widget.conversation}/messages"
     post = json.dumps({"client_id": str(uuid4()), "body": "数据库不在"}).encode()
     form = "application/x-www-form-urlencoded"
@@ -310,7 +310,7 @@ def test_without_redis_everything_still_arrives(bank: Bank) -> None:
         for client in (tab, mei, hao):
             assert client.wait_for("message", within=6)["message"]["body"] == "在吗"
         # The other process shows the assignment to everybody.
-        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "take_as(staff=staff, uuid=conversation)")
         for screen in (widget, tab):
             assert screen.wait_for("state", lambda frame: frame["state"]["status"] == "active", within=6)
         assert hao.wait_for("conversation", lambda frame: not frame["listed"], within=6)
@@ -448,6 +448,8 @@ site, cards = Site.objects.get(), Department.objects.get(code="cards")
 for _ in range(300):
     visitor = Visitor.objects.create(site=site, language="zh")
     Conversation.objects.create(client_id=visitor.uuid, site=site, visitor=visitor, department=cards)
+Staff.objects.update(capacity=300)
+go_online(*Staff.objects.filter(username__in=("mei", "hao", "yun")))
 """
 
 
@@ -512,7 +514,7 @@ def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> No
     with AppServer(env, prepare=False) as narrow, Widget(bank.daphne) as widget:
         widget.open()
         widget.begin()
-        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "take_as(staff=staff, uuid=conversation)")
         session = bank.sessions["mei"].pop()
 
         def answer(number: int) -> int:
