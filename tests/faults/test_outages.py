@@ -15,6 +15,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPException
 from threading import Event
@@ -423,10 +424,13 @@ say_many(Conversation.objects.get(uuid=conversation), 200, body="很长的话" *
 def test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: Bank, name: str) -> None:
     """Check the limit of 2 MiB of unsent frames. Without it, the frames of this test would take 20 MB."""
     server: AppServer = getattr(bank, name)
-    with Widget(server) as widget, Widget(server) as deaf:
+    with ExitStack() as sockets:
+        widget = sockets.enter_context(Widget(server))
         widget.open()
         widget.begin()
         bank.act("mei", widget.conversation, LONG)
+        # Connected only now: the server does not wait long for a hello.
+        deaf = sockets.enter_context(Widget(server))
         deaf.open(like=widget)
         before = memory_bytes(server)
         # Request answers of 20 MB in total without reading them. The kernel's buffers hold only a few MB, so the server
@@ -544,10 +548,12 @@ def test_console_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: 
     The limit works only if the server takes the transport from the original `send`, before the middleware wraps it.
     """
     server: AppServer = getattr(bank, name)
-    with Widget(server) as widget, Console(server, bank.sessions["mei"].pop()) as deaf:
+    with ExitStack() as sockets:
+        widget = sockets.enter_context(Widget(server))
         widget.open()
         widget.begin()
         bank.act("mei", widget.conversation, LONG)
+        deaf = sockets.enter_context(Console(server, bank.sessions["mei"].pop()))
         deaf.open()
         deaf.watch(widget.conversation or "")
         for _ in range(110):
