@@ -18,6 +18,8 @@ CAPABILITIES: dict[str, frozenset[Role]] = {
     "answer": frozenset({Role.AGENT, Role.SUPERVISOR}),
     "see_all_conversations": frozenset({Role.SUPERVISOR}),
     "assign_to_others": frozenset({Role.SUPERVISOR}),
+    # "manage_agents" is about the presence, capacity, departments and skills of the people who answer customers.
+    "manage_agents": frozenset({Role.SUPERVISOR}),
     "choose_from_queue": frozenset({Role.SUPERVISOR}),
     "edit_shared_replies": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "use_knowledge": frozenset({Role.AGENT, Role.SUPERVISOR, Role.EDITOR, Role.ADMINISTRATOR}),

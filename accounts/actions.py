@@ -1,7 +1,7 @@
 """All changes to staff accounts. Each change is audited; a change that removes a right also closes the open consoles of
 that person."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
@@ -9,7 +9,7 @@ from django.db import transaction
 from django.dispatch import Signal
 from django.utils import timezone
 
-from accounts import audit, presence
+from accounts import audit, presence, skills
 from accounts.access import CAPABILITIES, require
 from accounts.models import Department, PresenceStatus, Role, Staff
 
@@ -57,6 +57,25 @@ def change_staff(*, by: Staff, staff: Staff, departments: Collection[Department]
     require(by, "set_up")
     if removes_own_rights(by=Staff.objects.get(pk=by.pk), staff=staff):
         raise OwnRightsRefused
+    return _store_change(by, staff, departments)
+
+
+def change_agent(
+    *, by: Staff, staff: Staff, departments: Collection[Department], levels: Mapping[int, int]
+) -> Staff:
+    """Store the changed capacity, departments and skills of a staff member who answers customers.
+
+    `levels` has the level of each skill by its id. Removing a department closes the person's open consoles.
+    """
+    require(by, "manage_agents")
+    require(staff, "answer")
+    with transaction.atomic():
+        _store_change(by, staff, departments)
+        skills.set_levels(by=by, staff=staff, levels=levels)
+    return staff
+
+
+def _store_change(by: Staff, staff: Staff, departments: Collection[Department]) -> Staff:
     with transaction.atomic():
         before = Staff.objects.select_for_update().get(pk=staff.pk)
         old_departments = set(before.departments.values_list("pk", flat=True))
@@ -78,7 +97,7 @@ def change_staff(*, by: Staff, staff: Staff, departments: Collection[Department]
 
 
 def set_password(*, by: Staff, staff: Staff, password: str, keep_session: str = "") -> None:
-    """Set a staff member's password and end all their sessions except `keep_session`.
+    """Set a staff member's password, end all their sessions except `keep_session`, and close their open consoles.
 
     Setting another person's password requires the capability "set_up", and that person must choose a new one at the
     next sign-in. Callers must first ask `by` for their own password and check it.

@@ -12,18 +12,24 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.forms import SetPasswordMixin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts import actions, admin_passwords, audit
-from accounts.admin_parts import AuditedListMixin, BoundedPaginator, DateRange, RightsModelAdmin
+from accounts import actions, admin_passwords, audit, skills
+from accounts.admin_parts import (
+    AuditedListMixin,
+    BoundedPaginator,
+    DateRange,
+    LabelledFormSet,
+    RightsModelAdmin,
+)
 from accounts.approvals.admin import ApprovalAdminMixin
 from accounts.audit_verbs import VERBS
 from accounts.departments import DEPARTMENT, save_department
-from accounts.models import AuditEntry, Department, Staff
+from accounts.models import AuditEntry, Department, Skill, Staff, StaffSkill
 from accounts.passwords import ConfirmedForm
 
 # Groups and e-mail addresses are not used: rights depend on the role (`accounts.access`), and nobody signs up.
@@ -34,7 +40,7 @@ admin.site.unregister(EmailAddress)
 @admin.register(Department)
 class DepartmentAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  # type: ignore[type-arg]
     approval_kinds = (DEPARTMENT,)
-    list_display = ("name_zh", "name_en", "code", "is_active", "order")
+    list_display: tuple[str, ...] = ("name_zh", "name_en", "code", "is_active", "order")
     list_filter = ("is_active",)
     search_fields = ("name_zh", "name_en", "code")
     fields = ("name_zh", "name_en", "code", "is_active", "order")
@@ -48,6 +54,46 @@ class DepartmentAdmin(RightsModelAdmin, ApprovalAdminMixin, admin.ModelAdmin):  
         self.announce_request(
             request, save_department(by=request.user, department=obj, changed=form.changed_data)
         )
+
+
+@admin.register(Skill)
+class SkillAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    delete_right = "set_up"
+    list_display = ("name_zh", "name_en", "code", "language", "people")
+    search_fields = ("name_zh", "name_en", "code")
+    fields = ("name_zh", "name_en", "code", "language")
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).annotate(people=Count("holders"))
+
+    @admin.display(description=gettext_lazy("staff members"))
+    def people(self, skill: Skill) -> int:
+        return skill.people  # type: ignore[attr-defined, no-any-return]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Skill | None = None) -> tuple[str, ...]:
+        # The audit trail refers to a skill by its code, so it must not change.
+        return ("code",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Skill, form: Any, change: bool) -> None:
+        assert isinstance(request.user, Staff)
+        skills.save_skill(by=request.user, skill=obj, changed=form.changed_data)
+
+    def delete_model(self, request: HttpRequest, obj: Skill) -> None:
+        assert isinstance(request.user, Staff)
+        skills.remove_skill(by=request.user, skill=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Skill]) -> None:
+        for skill in queryset:
+            self.delete_model(request, skill)
+
+
+class StaffSkillInline(RightsModelAdmin, admin.TabularInline):  # type: ignore[type-arg]
+    delete_right = "set_up"
+    model = StaffSkill
+    formset = LabelledFormSet
+    fields = ("skill", "level")
+    verbose_name_plural = gettext_lazy("skills")
+    extra = 0
 
 
 class StaffForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -119,6 +165,7 @@ class StaffAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     change_form_template = "admin/accounts/staff/change_form.html"
     _person = (None, {"fields": ("name", "name_en", "number", "role", "departments", "capacity")})
     fieldsets: ClassVar[Any] = (_person, (gettext_lazy("Sign-in"), {"fields": ("username", "is_active")}))
+    inlines = (StaffSkillInline,)
     add_fieldsets: ClassVar[Any] = (
         _person,
         (gettext_lazy("Sign-in"), {"fields": ("username", "password1", "password2", "own_password")}),
@@ -133,6 +180,10 @@ class StaffAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_fieldsets(self, request: HttpRequest, obj: Staff | None = None) -> Any:
         return self.add_fieldsets if obj is None else self.fieldsets
+
+    def get_inlines(self, request: HttpRequest, obj: Staff | None) -> Any:
+        """Return the inline of the skills, which an account gets after it has been created."""
+        return self.inlines if obj else ()
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         kwargs["form"] = StaffForm if obj else NewStaffForm
@@ -157,7 +208,14 @@ class StaffAdmin(RightsModelAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
             messages.warning(request, warning % {"name": obj, "count": count})
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Do nothing: `save_model` has already stored the departments."""
+        """Store the skills. `save_model` has already stored the departments."""
+        assert isinstance(request.user, Staff)
+        for formset in formsets:
+            # Only compares: the action stores the skills.
+            formset.save(commit=False)
+            rows = [row for row in formset.cleaned_data if row and not row.get("DELETE")]
+            levels = {row["skill"].pk: row["level"] for row in rows}
+            skills.set_levels(by=request.user, staff=form.instance, levels=levels)
 
     def get_urls(self) -> list[URLPattern]:
         password = path(

@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.forms import DateField, Form, TextInput
+from django.forms import BaseInlineFormSet, DateField, Form, TextInput
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
@@ -84,6 +84,16 @@ class RightsModelAdmin:
         return has_right(request, self.delete_right)
 
 
+class LabelledFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """Inline formset that gives each field a label for screen readers. Django's tabular inline shows labels only in the
+    table header."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        for field in form.fields.values():
+            field.widget.attrs.setdefault("aria-label", field.label or "")
+
+
 class AuditedListMixin:
     """Mixin for a `ModelAdmin` that writes an audit entry each time somebody opens the list page.
 
@@ -102,7 +112,7 @@ class AuditedListMixin:
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Paginator that counts and shows at most ROWS_PER_PAGE rows.
+    """Paginator that counts and shows at most ROWS_PER_PAGE rows in total, over all its pages.
 
     Counting a large table is slow. To find rows beyond this number, readers narrow the list with filters.
     """

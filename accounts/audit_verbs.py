@@ -8,6 +8,7 @@ VERBS: dict[str, str | Promise] = {
     "appeal.decided": _("appeal decided"),
     "appeal.made": _("appeal submitted"),
     "appeals.read": _("appeals viewed"),
+    "assignments.read": _("assignments and offers viewed"),
     "audit.read": _("audit trail viewed"),
     "approval.approved": _("approval request approved"),
     "approval.expired": _("approval request expired"),

@@ -1,8 +1,10 @@
 """Presence: the status that a staff member has chosen. It expires unless their console renews it."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from accounts import audit
@@ -25,7 +27,9 @@ def set_status(
             presence.status, presence.since = status, now
             detail = {"status": status} | ({"reason": reason} if reason else {})
             audit.record(by or staff, "presence.changed", staff, **detail)
-        presence.seen_at = now
+        # Only the person's own console keeps the status valid.
+        if by is None or by.pk == staff.pk:
+            presence.seen_at = now
         presence.save(update_fields=["status", "since", "seen_at"])
     return presence
 
@@ -43,6 +47,11 @@ def renew(staff_ids: list[int]) -> None:
 def lease_start() -> datetime:
     """Return the earliest `seen_at` that is valid now. Staff with an earlier `seen_at` count as offline."""
     return timezone.now() - timedelta(seconds=LEASE_SECONDS)
+
+
+def is_connected(staff: Staff) -> bool:
+    """Return whether a console of the staff member has renewed the presence lately. One query."""
+    return Presence.objects.filter(staff=staff, seen_at__gte=lease_start()).exists()
 
 
 def current(presence: Presence | None) -> PresenceStatus:
@@ -65,3 +74,15 @@ def online_ids(department_id: int | None = None) -> set[int]:
     if department_id is not None:
         rows = rows.filter(staff__departments=department_id)
     return set(rows.values_list("staff_id", flat=True))
+
+
+def capacity_online(departments: Collection[int]) -> dict[int, int]:
+    """Return the capacity of all agents who are online, by department. Departments without such agents are left out.
+    One query."""
+    online = Presence.objects.filter(
+        status=PresenceStatus.ONLINE,
+        seen_at__gte=lease_start(),
+        staff__is_active=True,
+        staff__departments__in=departments,
+    )
+    return dict(online.order_by().values_list("staff__departments").annotate(Sum("staff__capacity")))

@@ -18,7 +18,7 @@ from accounts.approvals.records import RecordKind
 from accounts.models import Staff
 from chat import canned_replies
 from chat.approval_kinds import BUSINESS_TEXT, FORM_FIELD, QUICK_TOPIC, REPLY, SITE
-from chat.models import BusinessText, CannedReply, FormField, QuickTopic, Site, WrapUpCode
+from chat.models import BusinessText, CannedReply, EmergencyRule, FormField, QuickTopic, Site, WrapUpCode
 
 APPROVAL_RIGHT = "approve_set_up"
 SITE_FIELDS = (
@@ -32,16 +32,18 @@ PART_LABELS = {
     "texts": _("business texts"),
 }
 REPLY_FIELDS = ("department", "owner", "language", "shortcut", "title", "body", "source", "is_active")
-SetupRecord = Site | FormField | QuickTopic | BusinessText | WrapUpCode
+# Settings that only staff see.
+InternalRecord = WrapUpCode | EmergencyRule
+SetupRecord = Site | FormField | QuickTopic | BusinessText | InternalRecord
 
 
-def audited_object_of(subject: SetupRecord) -> Site | WrapUpCode:
+def audited_object_of(subject: SetupRecord) -> Site | InternalRecord:
     """Return the object to which audit entries about `subject` refer. For a part of a site, this is the site."""
-    return subject if isinstance(subject, Site | WrapUpCode) else subject.site
+    return subject if isinstance(subject, Site | InternalRecord) else subject.site
 
 
 def write_setup(by: Staff, subject: SetupRecord, fields: Sequence[str]) -> None:
-    """Store a new site, part of a site or wrap-up code, or the given fields of an existing one.
+    """Store a new object, or the given fields of an existing one.
 
     The audit entry contains the names of the fields, never their values.
     """

@@ -44,6 +44,12 @@ def _bounded(word: str) -> str:
     return start + re.escape(word) + end
 
 
+def stored_matcher() -> WordMatcher:
+    """Return the matcher for the rules that are stored and in use now. One query."""
+    rules = EmergencyRule.objects.filter(is_active=True).values_list("word", "exceptions")
+    return WordMatcher(list(rules))
+
+
 class _RuleCache:
     def __init__(self) -> None:
         self._read_at = -float("inf")
@@ -51,8 +57,7 @@ class _RuleCache:
 
     def matcher(self) -> WordMatcher:
         if monotonic() - self._read_at > RULES_SECONDS:
-            rules = EmergencyRule.objects.filter(is_active=True).values_list("word", "exceptions")
-            self._matcher = WordMatcher(list(rules))
+            self._matcher = stored_matcher()
             self._read_at = monotonic()
         return self._matcher
 

@@ -73,6 +73,11 @@ class NotAvailable(Refusal):
     text = _("This colleague is not online. Choose another colleague or a department.")
 
 
+class NoConsoleOpen(Refusal):
+    code = "no_console"
+    text = _("No console of this agent is open. The agent must open it first.")
+
+
 class WrapUpCodeMissing(Refusal):
     code = "wrap_up_code_missing"
     http_status = 422
@@ -182,7 +187,8 @@ class TooFast(Refusal):
 
 
 class Unavailable(Refusal):
-    """The database did not answer. The client keeps the message and sends it again later."""
+    """The request was not carried out in time, usually because the database did not answer. The client repeats it
+    later."""
 
     code = "unavailable"
     http_status = 503

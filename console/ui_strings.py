@@ -9,6 +9,7 @@ def inbox_strings() -> dict[str, str]:
     return {
         **_message_strings(),
         **_list_strings(),
+        **_routing_strings(),
         **_composer_strings(),
         **_connection_strings(),
         **_drill_strings(),
@@ -27,6 +28,9 @@ def _message_strings() -> dict[str, str]:
         "ended_by_visitor": _("The customer ended the conversation. Choose a wrap-up code to close it."),
         "ended_by_agent": _("You ended the conversation. Choose a wrap-up code to close it."),
         "closed": _("This conversation is closed. You can still read it."),
+        "abandoned": _(
+            "This customer is away and has left the queue. If they return in time, they wait again."
+        ),
         "not_mine": _("{name} is handling this conversation. You can only read it."),
         "waiting_first": _("This customer is waiting. Take the conversation to answer."),
         "waiting_barred": _(
@@ -46,12 +50,70 @@ def _list_strings() -> dict[str, str]:
         "seconds": _("{count} s"),
         "minutes": _("{count} min"),
         "hours": _("{count} h {minutes} min"),
+        "left": _("left {time} ago"),
         "more_waiting": _("and {count} more"),
         "barred": _("exam required"),
         "took": _("You took the conversation with {name}."),
         "moved": _("Conversation transferred."),
         "typed_before": _("Your earlier text has been restored."),
         "closed_done": _("Conversation closed."),
+    }
+
+
+def _routing_strings() -> dict[str, str]:
+    return {
+        "workload": _("{load} of {capacity}"),
+        "asleep": _("{count} asleep"),
+        "pause": _("pause: {count} s"),
+        "not_online": _("Go online to take conversations."),
+        "barred_everywhere": _("You can't take conversations until you pass the required exam."),
+        "at_capacity": _("You have reached your capacity. Close a conversation to take another one."),
+        "push_only": _("New conversations are assigned to you automatically."),
+        "not_first": _("Someone else has been waiting longer. Take the next conversation in the queue."),
+        "offered_elsewhere": _("This conversation is offered to a colleague."),
+        "offered": _("offered"),
+        "offered_to": _("offered to {name}"),
+        "offer_first": _("This conversation is offered to you. Accept it, or start writing."),
+        "offer_expired": _("The offer has expired. {name} keeps the place in the queue."),
+        "offer_taken": _("A colleague has taken the conversation with {name}."),
+        "offer_withdrawn": _("The conversation with {name} is no longer offered to you."),
+        "offer_left": _("{name} has left the queue."),
+        "declined": _("You declined the conversation with {name}. Another agent gets the offer."),
+        "reason_emergency": _("Emergency: {reason}"),
+        "reason_skill": _("Needs: {skill}"),
+        "reason_language": _("Writes English"),
+        "rule_last_agent": _("You helped this customer before"),
+        "rule_least_busy": _("You have the most free capacity"),
+        "alert_emergency": _("Emergency"),
+        "alert_offer": _("New offer"),
+        "alert_gained": _("Conversation handed to you"),
+        "alert_lost": _("Conversation taken from you"),
+        "alert_waiting": _("Customer waiting"),
+        "alert_unread": _("New message"),
+        "attention_emergency": _("Emergency: {name}, {department}. Reason: {reason}"),
+        "attention_offer": _("A conversation with {name} is offered to you."),
+        "attention_gained": _("{by} handed you the conversation with {name}."),
+        "attention_gained_by_router": _("You have a new conversation with {name}."),
+        "attention_lost_to_taker": _("{by} has taken over your conversation with {name}."),
+        "attention_lost_to_agent": _("{by} has given your conversation with {name} to {agent}."),
+        "attention_lost_to_queue": _(
+            "{by} has put your conversation with {name} into the queue of {department}."
+        ),
+        "attention_lost_by_router": _(
+            "Your conversation with {name} went back to the queue: you were not there."
+        ),
+        "attention_waiting": _("{name} has been waiting for a long time."),
+        "attention_unread": _("New message from {name}."),
+        "long_waiting": _("Waiting longer than {minutes} min: {count}"),
+        "open_it": _("Open"),
+        "seen_it": _("OK"),
+        "emergency": _("Emergency"),
+        "emergency_reason_by_hand": _("raised by an agent"),
+        "emergency_raised": _("Emergency, not confirmed"),
+        "emergency_confirmed": _("Confirmed emergency"),
+        "emergency_raise_done": _("Emergency raised. The supervisors are alerted."),
+        "emergency_confirm_done": _("Emergency confirmed."),
+        "emergency_lower_done": _("No longer marked as an emergency."),
     }
 
 
@@ -90,6 +152,7 @@ def _connection_strings() -> dict[str, str]:
         "open": _("Connected"),
         "lost": _("No connection"),
         "ended": _("Signed out"),
+        "presence_set": _("{name} has changed your state: {presence}"),
         "recovered": _("Connected again. Missed messages load automatically."),
         "lost_bar": _(
             "No connection. What you write is kept and sent automatically when you are back online."
@@ -105,7 +168,6 @@ def _connection_strings() -> dict[str, str]:
         ),
         "failed": _("That did not work. Please try again."),
         "offline_write": _("No connection. Please try again in a moment."),
-        "new_message": _("New message"),
     }
 
 
@@ -139,4 +201,16 @@ def exam_strings() -> dict[str, str]:
         "up": _("Move up"),
         "down": _("Move down"),
         "moved": _("Moved to position {place}."),
+    }
+
+
+def board_strings() -> dict[str, str]:
+    return {
+        "connecting": _("Connecting …"),
+        "open": _("Live"),
+        "lost": _("No connection. These figures may be outdated."),
+        "ended": _("Signed out"),
+        "emergencies": _("Emergencies to confirm: {count}"),
+        "offline_write": _("No connection. Please try again in a moment."),
+        "failed": _("That did not work. Please try again."),
     }

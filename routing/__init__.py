@@ -1,1 +1,4 @@
-"""Who gets the next conversation: policies of departments, matching, offers, and the router that assigns."""
+"""The choice of the agent for each waiting conversation.
+
+Policies of departments, matching, offers, and the router that assigns.
+"""

@@ -149,7 +149,10 @@ class Offer(models.Model):
                 name="at_most_one_open_offer",
             )
         ]
-        indexes = [models.Index(fields=["agent", "-id"], name="offers_of_one_agent")]
+        indexes = [
+            models.Index(fields=["agent", "-id"], name="offers_of_one_agent"),
+            models.Index(fields=["at"], condition=models.Q(outcome="missed"), name="missed_offers_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.conversation_id} {self.agent_id} {self.outcome}"

@@ -14,11 +14,12 @@ from datetime import datetime
 
 from django.utils import timezone
 
+from chat.actions.visitor_presence import expire_dead_processes
 from chat.protocol import ConversationChanged, Event, PresenceChanged
 from chat.realtime.delivery import hub
 from core import leases
 from core.database_threads import in_thread
-from routing.actions import lost_agents, offers, overflow
+from routing.actions import absent_visitors, lost_agents, offers, overflow
 from routing.actions.routing import LEASE, route
 
 logger = logging.getLogger(__name__)
@@ -30,8 +31,13 @@ POLL_SECONDS = 1.0
 PAUSE_SECONDS = 0.02
 UPKEEP_SECONDS = 5.0
 
-# What the holder of the lease does every UPKEEP_SECONDS. Each returns the number of conversations changed.
-UPKEEP: list[Callable[[], int]] = [lost_agents.return_conversations, overflow.move_overflow]
+# The jobs that the holder of the lease runs every UPKEEP_SECONDS. Each returns the number of conversations changed.
+UPKEEP: list[Callable[[], int]] = [
+    lost_agents.return_conversations,
+    expire_dead_processes,
+    absent_visitors.abandon,
+    overflow.move_overflow,
+]
 
 
 class Rounds:

@@ -5,7 +5,7 @@
 - A translatable text of the source code is missing from the catalogue.
 - The catalogue contains a text that the source code no longer has.
 - A text is untranslated or fuzzy.
-- The compiled file differs from the catalogue.
+- The compiled file is missing or differs from the catalogue.
 
 `update` collects the translatable texts of the source code into the catalogue, and compiles the translated ones.
 """

@@ -34,7 +34,8 @@ BANK = {
 
 @dataclass(frozen=True)
 class Check:
-    """A program to run as a check, and the environment variables for it. Exit code 0 means that the check passes."""
+    """A program to run as a check, and the environment variables to add for it. Exit code 0 means that the check
+    passes."""
 
     name: str
     command: Sequence[str | Path]

@@ -31,7 +31,8 @@ PRIMITIVES: dict[type[types.Type], str] = {
 
 
 def frame_types() -> str:
-    """Return the text of the file: an interface for each struct, and a union of the frames of each direction."""
+    """Return the text of the file: an interface for each struct and TypedDict, and four unions: the frames that the
+    visitor sends and receives, and those that the console sends and receives."""
     interfaces: dict[str, str] = {}
     unions = []
     for name in (*SENT_BY_CLIENTS, *SENT_BY_SERVER):

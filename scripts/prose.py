@@ -1,8 +1,9 @@
-"""Check the English of files, by default of every tracked file: `python -m scripts.prose [FILE]...`
+"""Check the English of files: `python -m scripts.prose [FILE]...`
 
-The check reads docstrings and comments of Python, comments of JavaScript, CSS and templates, Markdown, and the English
-texts of the translation catalogue. It reports each match of `PATTERNS` with its reason. docs/glossary.md lists the
-words to use.
+Without arguments, all tracked files are checked. Migrations and the files in `LEFT_OUT` are always skipped. The check
+reads docstrings and comments of Python, comments of JavaScript, CSS and templates, Markdown, and the English texts of
+the translation catalogue. It reports each match of `PATTERNS` with its reason, and each template line that is too long.
+docs/glossary.md lists the words to use.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ def python_texts(source: str) -> Iterator[tuple[int, str]]:
 
 
 def script_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Yield (number of the first line, text) of each comment in JavaScript or CSS."""
+    """Yield (number of the first line, text) of each comment in JavaScript or CSS, except `//` comments after code on
+    the same line. Consecutive `//` lines are joined."""
     for match in re.finditer(r"/\*.*?\*/|(?:^[ \t]*//[^\n]*\n)+", source, re.S | re.M):
         text = re.sub(r"\n\s*(?:\*|//) ?", " ", match[0]).strip("/* \n\t")
         yield source.count("\n", 0, match.start()) + 1, text
@@ -89,7 +91,7 @@ def template_texts(source: str) -> Iterator[tuple[int, str]]:
 
 
 def document_texts(source: str) -> Iterator[tuple[int, str]]:
-    """Yield (number of the first line, text) of each paragraph and list item in Markdown. Headings and code are
+    """Yield (number of the first line, text) of each paragraph and list item in Markdown. Headings and code blocks are
     skipped."""
     without_code = re.sub(
         r"^(```|~~~).*?^\1|^#[^\n]*", lambda code: "\n" * code[0].count("\n"), source, flags=re.S | re.M

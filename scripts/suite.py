@@ -1,6 +1,6 @@
 """Run all checks and tests: `scripts/test [--only STEP]... [--clock MOMENT] [--slow] [arguments of pytest]`.
 
-All steps run even when one fails, but the exit code is then not 0. The steps are:
+All steps run even when one fails, but the exit code is then 1. The steps are:
 
   browser   pytest tests/browser, in a separate process: Playwright runs an event loop, in which Django
             refuses synchronous queries
@@ -8,13 +8,14 @@ All steps run even when one fails, but the exit code is then not 0. The steps ar
   servers   pytest, the tests that break, drain, measure or simulate servers, which they start themselves
   sqlite    pytest, the tests marked both_databases, without PostgreSQL and Redis
   faults    a short run of the fault checker (docs/faults.md), with servers of its own
-  lint      types, imports, style, templates, migrations, translations
+  lint      types, style, layout, imports, templates, migrations, settings, translations, prose
   js        node --test on tests/js
 
 Steps run in parallel, the longest first. The number of steps that run at a time is one more than the number of cores,
 because `servers` and `faults` often wait. Each step that needs PostgreSQL and Redis starts its own. The output of a
-step appears as a whole when it ends; a single step prints as it runs. With arguments for pytest, only the steps that
-use pytest run. The last line is pytest's own, or the sum of the counts if several steps ran.
+step appears as a whole when it ends; a single step prints as it runs. With arguments for pytest but without `--only`,
+only the steps that use pytest run. The last line has pytest's counts, added up if several steps ran. A single step that
+does not use pytest ends with its own result.
 
 `--clock "2028-02-29 23:58"` starts the run at that time in the bank's time zone. It shifts the wall clock of every
 process: pytest, servers, databases and browsers. Durations stay real.
@@ -29,25 +30,23 @@ import os
 import re
 import secrets
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from scripts.checks import run_checks
+from scripts.child_programs import ChildPrograms
+from scripts.shifted_clock import bank_moment, shifted_clock
 from tests.harness.servers import PrivatePostgres, PrivateRedis, ServerFailed
 from tests.harness.servers.app import SLOW
 from tests.harness.servers.prepared import PREPARED_DIR
@@ -70,22 +69,15 @@ TESTS = {
 STEPS = ("browser", "main", "servers", "sqlite", "faults", "lint", "js")
 PYTEST_STEPS = ("browser", "main", "servers", "sqlite")
 NOTHING_SELECTED = "nothing selected"
-CHILD_STOP_SECONDS = 60
-# The default of LIANXIN_TIME_ZONE. The bank's day begins at midnight in this time zone.
-BANK_TIME = ZoneInfo("Asia/Shanghai")
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|warnings?)\b")
-
-
-class Stopped(Exception):
-    """Raised instead of starting a program when the run is already stopping."""
 
 
 @dataclass
 class Step:
     """The result of one step.
 
-    `reason` says why the step failed; it is "" if the step passed. `printed` is the captured output; it is empty if the
-    step ran alone.
+    `reason` says why the step failed. It is "" if the step passed, and NOTHING_SELECTED if no test matched. `printed`
+    is the captured output; it is empty if the step ran alone.
     """
 
     name: str
@@ -103,7 +95,8 @@ class Step:
         return f"  {self.name:<8} {result} {self.seconds:6.1f} s  {self.reason}".rstrip()
 
     def counts(self) -> Counter[str]:
-        """Return the counts of passed, failed and other tests from the last line of pytest."""
+        """Return the counts of passed, failed and other tests from the last line of pytest; none if the step does not
+        use pytest."""
         last = self.printed.rstrip().rpartition("\n")[2]
         is_pytest = self.name in PYTEST_STEPS
         return Counter({word: int(number) for number, word in COUNTS.findall(last)} if is_pytest else {})
@@ -119,9 +112,7 @@ class Suite:
 
     pytest_arguments: Sequence[str]
     state: Path
-    _children: set[subprocess.Popen[bytes]] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _is_stopping: bool = False
+    programs: ChildPrograms = field(default_factory=ChildPrograms)
 
     def run(self, names: Sequence[str]) -> int:
         """Run the steps, print their results, and return the exit code."""
@@ -153,7 +144,7 @@ class Suite:
                 pool.shutdown(wait=False, cancel_futures=True)
                 # After Ctrl-C, the terminal has sent the signal to the children as well. A second signal would
                 # interrupt their clean-up.
-                self.stop(terminate=not isinstance(error, KeyboardInterrupt))
+                self.programs.stop(terminate=not isinstance(error, KeyboardInterrupt))
                 for future in running:
                     if not future.cancelled() and future.exception() is None and future.result() not in done:
                         show(future.result())
@@ -199,7 +190,7 @@ class Suite:
 
     def faults(self, output: TextIO) -> str:
         command = [sys.executable, "-m", "tests.faults", "--short", "--visitors", "12"]
-        return failure(self.call(command, self.environment({}), output))
+        return failure(self.programs.run(command, self.environment({}), output))
 
     def sqlite(self, output: TextIO) -> str:
         return self.pytest("sqlite", self.environment({}), output, "-m", "both_databases")
@@ -212,12 +203,12 @@ class Suite:
         if not files:
             return "tests/js has no tests"
         command = ["node", "--test", "--test-reporter=spec", *files]
-        return failure(self.call(command, self.environment({}), output))
+        return failure(self.programs.run(command, self.environment({}), output))
 
     # Methods that several steps use.
 
     def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment variables for a child process, with no LIANXIN_ variables other than `settings`.
+        """Return the environment variables for a child process: those of the caller, those of this run, and `settings`.
 
         LIANXIN_ variables of the caller are removed, so that they do not affect the run.
         """
@@ -241,8 +232,8 @@ class Suite:
             )
 
     def paths(self, step: str) -> list[str]:
-        """Return the paths of the tests that a step runs: those named on the command line, or else all tests of the
-        step."""
+        """Return the paths of the tests that a step runs: the paths on the command line that belong to the step, or all
+        tests of the step if no path is given."""
         named = [argument for argument in self.pytest_arguments if is_path(argument)]
         if not named:
             return TESTS.get(step, ["tests"])
@@ -257,51 +248,10 @@ class Suite:
     def pytest(self, step: str, environment: Mapping[str, str], output: TextIO, *extra: str) -> str:
         options = [argument for argument in self.pytest_arguments if not is_path(argument)]
         command = [sys.executable, "-m", "pytest", *options, *extra, *self.paths(step)]
-        code = self.call(command, environment, output)
+        code = self.programs.run(command, environment, output)
         if code == pytest.ExitCode.NO_TESTS_COLLECTED:
             return NOTHING_SELECTED if self.pytest_arguments else "there are no tests"
         return failure(code)
-
-    def call(self, command: Sequence[str], environment: Mapping[str, str], output: TextIO) -> int:
-        """Run a program, wait until it ends, and return its exit code. Raises Stopped if the run is stopping."""
-        with self._lock:
-            if self._is_stopping:
-                raise Stopped
-            child = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=None if output is sys.stdout else subprocess.STDOUT,
-            )
-            self._children.add(child)
-        try:
-            return child.wait()
-        except BaseException as error:
-            # A signal interrupts the wait only in a step that runs alone, because signals never reach the threads of
-            # parallel steps.
-            self.stop(terminate=not isinstance(error, KeyboardInterrupt))
-            raise
-        finally:
-            with self._lock:
-                self._children.discard(child)
-
-    def stop(self, *, terminate: bool) -> None:
-        """Stop the run: start no more programs, wait at most CHILD_STOP_SECONDS for the running ones, then kill
-        them."""
-        with self._lock:
-            self._is_stopping = True
-            children = list(self._children)
-        if terminate:
-            for child in children:
-                child.terminate()
-        deadline = time.monotonic() + CHILD_STOP_SECONDS
-        for child in children:
-            try:
-                child.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
 
 
 def show(step: Step) -> None:
@@ -325,31 +275,9 @@ def failure(code: int) -> str:
     return f"exit code {code}" if code else ""
 
 
-def bank_moment(text: str) -> datetime:
-    """Parse a text like `2028-02-29 23:58` as a time in the bank's time zone. Raises ValueError, as argparse
-    requires."""
-    return datetime.fromisoformat(text).replace(tzinfo=BANK_TIME)
-
-
-def shifted_clock(moment: datetime, folder: Path) -> dict[str, str]:
-    """Compile a library that shifts the clock, and return the environment variables that load it into child processes.
-    Their clocks then start at `moment`.
-
-    All processes have the same offset, so their clocks agree. Monotonic clocks stay real, so timeouts and pauses keep
-    their length. Needs a C compiler (`cc`).
-    """
-    library = folder / "shifted_clock.so"
-    source = ROOT / "scripts/shifted_clock.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-Wall", "-o", library, source], check=True)
-    # Servers that run under another user account must be able to read the library, too.
-    folder.chmod(0o755)
-    seconds = round(moment.timestamp() - time.time())
-    return {"LD_PRELOAD": str(library), "SHIFTED_CLOCK_SECONDS": str(seconds)}
-
-
 def stop(number: int, _: FrameType | None) -> None:
-    """Handle a termination signal: raise SystemExit, so that servers are stopped and folders removed. Ignore further
-    signals."""
+    """Handle a termination signal: raise SystemExit, so that servers are stopped and folders removed. Ignore the same
+    signal from then on."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)
 

@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Make garbage collections as rare as in a server, which saves a twentieth of the time."""
+    """Make garbage collections as rare as in a server, which saves a twentieth of the tests' time."""
     gc_tuning.freeze_and_collect_rarely()
 
 
@@ -210,6 +210,7 @@ def _empty_tables(_: TransactionTestCase) -> None:
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
-    """Handle a termination signal like Ctrl-C, so that fixtures stop their servers. A second signal is ignored."""
+    """Handle a termination signal: raise KeyboardInterrupt, as Ctrl-C does, so that fixtures stop their servers. Ignore
+    the same signal from then on."""
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,5 +1,5 @@
-"""The people and objects that most tests use: a bank's site, two departments, staff members, and functions for
-visitors.
+"""The people and objects that most tests use: a bank's site, two departments, staff members, and functions that start
+conversations and store messages.
 
 `PEOPLE` are plain descriptions for tests with browsers and servers. `Cast` has the same people as database objects.
 """
@@ -173,7 +173,8 @@ def start(
 
 
 def start_with(cast: Cast, agent: Staff, *, language: str = "zh") -> Conversation:
-    """Start a conversation of a new visitor in the agent's department and assign it to the agent."""
+    """Start a conversation of a new visitor in the agent's first department, put the agent online, and assign the
+    conversation to the agent."""
     first = agent.departments.order_by("order").first()
     conversation = start(cast, department=first.code if first else "", language=language)
     go_online(agent)

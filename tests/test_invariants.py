@@ -106,6 +106,7 @@ OTHER_WRITERS = {
     "accounts/audit.py",
     "accounts/departments.py",
     "accounts/presence.py",
+    "accounts/skills.py",
     # The next three modules write counters in Redis, form keys, and Django's sessions.
     "core/rate_limits.py",
     "accounts/form_keys.py",
@@ -114,6 +115,7 @@ OTHER_WRITERS = {
     "core/leases.py",
     # This module writes approved changes, and only the approval actions call it.
     "chat/approvals.py",
+    "routing/policies.py",
 }
 # Methods of NumPy, of Pillow and of a Django formset. They do not write to the database: the formset only collects the
 # changes that an action then stores.

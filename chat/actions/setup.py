@@ -1,4 +1,5 @@
-"""Configuration by administrators: sites with their forms, topics and texts, and wrap-up codes. Every write is audited.
+"""Configuration by administrators: sites with their forms, topics and texts, wrap-up codes and emergency words. Every
+write is audited.
 
 A change that customers would see needs the approval of a second person. Removing or restricting something takes effect
 at once.
@@ -21,6 +22,7 @@ from chat.approvals import (
     FORM_FIELDS,
     QUICK_TOPICS,
     SITE_KIND,
+    InternalRecord,
     SetupRecord,
     audited_object_of,
     full_site_content,
@@ -28,8 +30,9 @@ from chat.approvals import (
     write_setup,
 )
 from chat.attachments.file_types import FILE_TYPES
+from chat.emergencies import forget_rules
 from chat.errors import BadRequest, NotFound
-from chat.models import BusinessText, FormField, QuickTopic, Site, WrapUpCode
+from chat.models import BusinessText, EmergencyRule, FormField, QuickTopic, Site
 from chat.models.site import new_secret
 
 # The parts of a site. They can be removed, while a site or a wrap-up code that was in use can only be switched off.
@@ -42,12 +45,13 @@ def save_setup(*, by: Staff, subject: SetupRecord, fields: Sequence[str]) -> App
 
     Changes of a site that is switched off take effect at once, because customers do not see it; every new site is
     switched off. A change of an active site waits for approval unless it only removes or restricts something. Changes
-    of wrap-up codes, which only staff see, take effect at once.
+    of wrap-up codes and emergency words, which only staff see, take effect at once.
     """
     require(by, "set_up")
     with transaction.atomic():
-        if isinstance(subject, WrapUpCode):
+        if isinstance(subject, InternalRecord):
             _store(by, subject, fields)
+            transaction.on_commit(forget_rules)
             return None
         if isinstance(subject, Site):
             return _create_site(by, subject) if subject._state.adding else _change_site(by, subject, fields)
@@ -156,6 +160,15 @@ def _kind_of(part: SitePart) -> RecordKind:
     if isinstance(part, FormField):
         return FORM_FIELDS
     return QUICK_TOPICS if isinstance(part, QuickTopic) else BUSINESS_TEXTS
+
+
+def remove_emergency_rule(*, by: Staff, rule: EmergencyRule) -> None:
+    """Remove an emergency word at once."""
+    require(by, "set_up")
+    with transaction.atomic():
+        audit.record(by, "setup.removed", rule, kind="emergencyrule", id=rule.pk)
+        rule.delete()
+        transaction.on_commit(forget_rules)
 
 
 def remove_setup(*, by: Staff, subject: SitePart) -> None:

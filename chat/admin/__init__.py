@@ -1,3 +1,3 @@
-from chat.admin import conversations, sites, texts
+from chat.admin import conversations, emergencies, sites, texts
 
-__all__ = ["conversations", "sites", "texts"]
+__all__ = ["conversations", "emergencies", "sites", "texts"]

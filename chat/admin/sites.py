@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.admin_parts import RightsModelAdmin
+from accounts.admin_parts import LabelledFormSet, RightsModelAdmin
 from accounts.approvals.admin import ApprovalAdminMixin
 from accounts.approvals.models import ApprovalRequest
 from accounts.approvals.selectors import pending
@@ -93,19 +93,9 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
         return "\n".join(dict.fromkeys(line for line in lines if line))
 
 
-class PartFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
-    """Inline formset that gives each field a label for screen readers. Django's tabular inline shows labels only in the
-    table header."""
-
-    def add_fields(self, form: Any, index: int | None) -> None:
-        super().add_fields(form, index)
-        for field in form.fields.values():
-            field.widget.attrs.setdefault("aria-label", field.label or "")
-
-
 class PartInline(RightsModelAdmin, admin.TabularInline):  # type: ignore[type-arg]
     delete_right = "set_up"
-    formset = PartFormSet
+    formset = LabelledFormSet
     extra = 0
 
 

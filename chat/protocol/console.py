@@ -47,7 +47,8 @@ ConsoleFrame = ConsoleHello | Watch | Unwatch | ConsoleTyping | ConsoleSeen | Co
 class ConsoleWelcome(Struct, tag_field="kind", tag="welcome"):
     """The answer to a hello frame.
 
-    `rows` has every conversation in this agent's lists. The console removes all other conversations from its lists.
+    `rows` has the conversations in this agent's lists, but only the first ones of the queue, whose length is
+    `waiting_count`. The console removes all other conversations from its lists.
     """
 
     heartbeat_seconds: int
@@ -74,12 +75,16 @@ class NoteFrame(Struct, tag_field="kind", tag="note"):
 
 
 class PresenceFrame(Struct, tag_field="kind", tag="presence", omit_defaults=True):
-    """A staff member's new presence. `reason` is "" if they have set it themselves, otherwise a code such as
-    "missed_offers"."""
+    """A staff member's new presence.
+
+    If they have not set it themselves, `by` is the name of the supervisor who has, or `reason` is a code such as
+    "missed_offers".
+    """
 
     staff: int
     status: str
     reason: str = ""
+    by: str = ""
 
 
 class ConsolePong(Struct, tag_field="kind", tag="pong"):

@@ -23,8 +23,8 @@ MAX_EARLIER_SHOWN = 20
 class ConversationLists:
     """The conversation lists of the inbox.
 
-    `rows` has the person's own conversations, the first ones in the queue, and for a supervisor also the team's
-    conversations. `waiting_count` is the length of the whole queue.
+    `rows` has the person's own conversations, the offers to them, the first ones in the queue, and for a supervisor
+    also the team's conversations. `waiting_count` is the length of the whole queue.
     """
 
     rows: list[Row]
@@ -61,7 +61,7 @@ def lists_for(staff: Staff) -> ConversationLists:
 
     Two queries, and a third when more conversations wait than the list shows.
     """
-    in_hand = Q(agent=staff) & Q(status__in=(Status.ACTIVE, Status.WRAP_UP))
+    in_hand = Q(agent=staff) & Q(status__in=(Status.ACTIVE, Status.WRAP_UP)) | Q(offered_to=staff)
     if may(staff, "see_all_conversations"):
         in_hand |= Q(status=Status.ACTIVE)
     waiting = queue_of(staff)
@@ -70,7 +70,8 @@ def lists_for(staff: Staff) -> ConversationLists:
         serializers.row_of(values) for values in waiting.values(*serializers.ROW_FIELDS)[:MAX_WAITING_SHOWN]
     ]
     count = len(queue) if len(queue) < MAX_WAITING_SHOWN else waiting.count()
-    return ConversationLists(rows + queue, count)
+    offers = {row.id for row in rows if row.offered_to == staff.pk}
+    return ConversationLists(rows + [row for row in queue if row.id not in offers], count)
 
 
 def presence_of(staff: Staff) -> PresenceStatus:
@@ -99,7 +100,11 @@ def notes_of(conversation: Conversation) -> list[NoteFrame]:
 
 
 def earlier_of(staff: Staff, conversation: Conversation) -> list[Conversation]:
-    """Return other conversations of the same visitor that the staff member may read, newest first. One query."""
+    """Return at most MAX_EARLIER_SHOWN other conversations of the same visitor that the staff member may read. One
+    query.
+
+    The newest conversation comes first.
+    """
     return list(
         access.visible_to(staff)
         .filter(visitor=conversation.visitor_id)
@@ -144,6 +149,9 @@ def colleagues_online(staff: Staff, conversation: Conversation) -> list[Colleagu
 
 
 def wrap_up_codes_for(conversation: Conversation) -> QuerySet[WrapUpCode]:
-    """Return the wrap-up codes for this conversation: those of its department, and those for all departments."""
+    """Return the active wrap-up codes of this conversation's department, and those for all departments.
+
+    One query when evaluated.
+    """
     codes = WrapUpCode.objects.filter(is_active=True)
     return codes.filter(Q(department=None) | Q(department=conversation.department_id))

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -14,7 +14,7 @@ from accounts.access import may
 from accounts.models import PresenceStatus
 from chat import access
 from console.gate import StaffRequest, open_to, staff_view
-from console.inbox.initial_state import initial_state
+from console.inbox.initial_state import duty_of, initial_state
 from console.inbox.selectors import today_of
 from console.ui_strings import inbox_strings
 from exams.selectors import warnings_of
@@ -49,6 +49,14 @@ def conversation(request: StaffRequest, uuid: UUID) -> HttpResponse:
 def today(request: StaffRequest) -> HttpResponse:
     """Return an HTML fragment for the top bar with the agent's statistics of today."""
     return render(request, "console/inbox/inbox.html#today", {"today": today_of(request.user)})
+
+
+@require_GET
+@never_cache
+@staff_view
+def duty(request: StaffRequest) -> HttpResponse:
+    """Return the agent's capacity and departments, and the routing policies: they may change while a page is open."""
+    return JsonResponse(duty_of(request.user))
 
 
 def _screen(request: StaffRequest, open_conversation: str) -> HttpResponse:

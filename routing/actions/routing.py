@@ -40,7 +40,7 @@ def route(holder: str) -> int:
         agents = selectors.online_agents(policies)
         free = sum(max(agent.load.capacity - agent.load.load, 0) for agent in agents)
         queue = selectors.waiting(departments, min(free, MAX_BATCH) + READ_AHEAD)
-        choices = match(queue, agents, policies, timezone.now())[:MAX_BATCH]
+        choices = match(queue, agents, policies, timezone.now(), MAX_BATCH)
         if not choices:
             return 0
         locked = access.lock_conversations([choice.waiting.id for choice in choices])

@@ -20,8 +20,8 @@ function textOf(transfer) {
 }
 
 /**
- * Returns whether the text consists only of the names, paths or URLs of the files. File managers add such a text to
- * copied files.
+ * Returns whether every line of the text ends with the name of one of the files. File managers add such a text, with
+ * names, paths or URLs, to copied files.
  *
  * @param {string} text
  * @param {File[]} files

@@ -13,7 +13,7 @@ const PATHS = {
 export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
 /**
- * Sets an element's text unless it is already the same, because a screen reader would read it again.
+ * Sets an element's text unless it is already the same, because a screen reader would read an unchanged text again.
  *
  * @param {Element} element
  * @param {string} text

@@ -32,7 +32,7 @@ export function linkParts(text) {
   return parts;
 }
 
-/** Returns the parts of a text, its web addresses as links. @param {string} text @returns {(string | HTMLAnchorElement)[]} */
+/** Returns the parts of a text, with its web addresses as links. @param {string} text @returns {(string | HTMLAnchorElement)[]} */
 export function linkedText(text) {
   return linkParts(text).map(({ text: part, href }) => {
     if (!href) return part;

@@ -7,7 +7,7 @@ import { fill } from "./ui-strings.js";
 /** @import { MessageData } from "./frames.d.ts" */
 /** @import { UiStrings } from "./ui-strings.js" */
 
-/** The status of the visitor's own message. @typedef {"sending" | "sent" | "delivered" | "read" | "refused"} MessageStatus */
+/** The delivery status of a message that the reader of the screen wrote. @typedef {"sending" | "sent" | "delivered" | "read" | "refused"} MessageStatus */
 /**
  * @typedef {object} MessageOptions
  * @property {UiStrings} strings
@@ -41,7 +41,9 @@ export function dayElement(message, previous) {
 }
 
 /**
- * Writes the texts of all day headings in a message log, such as "today". Call it again after midnight.
+ * Writes the texts of all day headings in a message log. Call it again after midnight.
+ *
+ * UI strings used: today, yesterday.
  *
  * @param {HTMLElement} log
  * @param {number} now the server's time in ms since 1970, because the reader's clock may be wrong
@@ -65,7 +67,7 @@ export function nameDays(log, now, { language, strings }) {
 /**
  * Creates the element of a message.
  *
- * UI strings used: you, number ("No. {number}"), choices, map, today, yesterday, and one for each status.
+ * UI strings used: you, number ("No. {number}"), choices, map, and one for each status.
  *
  * @param {MessageData} message
  * @param {MessageOptions} options

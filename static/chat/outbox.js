@@ -9,7 +9,7 @@
  * @property {string} body
  * @property {string} at
  * @property {string} [conversation] in which it was written; absent for a message that starts a conversation
- * @property {string} [refused] the server's reason, if it finally refused the message
+ * @property {string} [refused] the server's reason, if it refused the message for good
  * @property {string[]} [choices] quick replies that an agent sends with the message
  * @property {string} [source] names the knowledge point or branch from which an agent made the text
  */

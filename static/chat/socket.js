@@ -153,8 +153,8 @@ export class LiveSocket {
   }
 
   /**
-   * Checks the connection after the page was shown again or the network changed. A pending attempt to connect may be dead,
-   * too.
+   * Checks the connection after the page was shown again or the network changed. A pending attempt to connect is replaced
+   * unless it has just begun, because it may be dead, too.
    */
   #probe = () => {
     if (document.visibilityState === "hidden") return;

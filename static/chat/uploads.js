@@ -1,4 +1,4 @@
-/** Uploads files one at a time, in order. Each file is retried until it is stored, finally refused or removed. */
+/** Uploads files one at a time, in order. Each file is retried until it is stored, refused for good or removed. */
 
 import { make } from "./dom.js";
 
@@ -7,8 +7,8 @@ import { make } from "./dom.js";
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
 /**
- * After this many tries without an answer, a file gets a retry button and the next file is sent. Tries while the
- * browser is offline do not count.
+ * After this many tries without an answer or with a server error, a file gets a retry button and the next file is sent.
+ * Tries while the browser is offline do not count.
  */
 const TRIES = 6;
 /** An upload without progress for this long is aborted and started again. */

@@ -57,7 +57,7 @@ export function failureText(freshness) {
   return findGuard()?.dataset[{ fresh: "", signed_out: "signedOut", other: "other", offline: "offline" }[freshness]] ?? "";
 }
 
-/** Creates the element that explains why a form was not sent, with a link to sign in. @param {Freshness} freshness */
+/** Creates the element that explains why a form was not sent, with a link to sign in unless "offline". @param {Freshness} freshness */
 export function failureElement(freshness) {
   const element = /** @type {HTMLElement} */ (findGuard()?.content.firstElementChild?.cloneNode(true));
   /** @type {HTMLElement} */ (element.querySelector(".form-failed-text")).textContent = failureText(freshness);

@@ -1,6 +1,7 @@
 /**
  * Runs an action once for each intended press of its button. While the action runs, a further press does not start it
- * again. Nor does a press in the moment afterwards, unless another action was started in between.
+ * again. Nor does a press in the moment afterwards, unless another action was started in between. Only actions that
+ * return a promise are guarded.
  */
 
 const SETTLE_MS = 600;

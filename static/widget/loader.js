@@ -71,7 +71,8 @@
   };
 
   /**
-   * Reads or sets the flag that a conversation is open. If it is set, the bank's next page creates the frame at once.
+   * Returns the flag that a conversation is open, after changing it to `value`, if given. If the flag is set, the bank's
+   * next page creates the frame at once.
    *
    * @param {boolean} [value]
    */

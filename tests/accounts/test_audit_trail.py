@@ -38,9 +38,20 @@ NOTHING = "shows nothing that is stored"
 
 CONSOLE = {
     **dict.fromkeys(
-        ("inbox", "conversation", "today", "waiting"),
+        (
+            "inbox",
+            "conversation",
+            "today",
+            "waiting",
+            "board",
+            "board_now",
+            "board_department",
+            "board_agent",
+        ),
         "lists show one row for each conversation; opening one is audited",
     ),
+    **dict.fromkeys(("offer", "explanation"), "names agents and their load, and no customer"),
+    "move": "the reader's own screen asks for it when it gains or loses the conversation",
     "thread": "conversation.read",
     "card": "conversation.read",
     "attachment": "file.read",
@@ -71,7 +82,7 @@ CONSOLE = {
         ),
         FORM,
     ),
-    **dict.fromkeys(("replies", "replies_page", "reply_edit", "exams", "drill", "suggestions"), OWN),
+    **dict.fromkeys(("replies", "replies_page", "reply_edit", "exams", "drill", "suggestions", "duty"), OWN),
     **dict.fromkeys(
         (
             *(
@@ -99,10 +110,17 @@ CONSOLE = {
     **dict.fromkeys(
         (
             *(
+                "board_presence",
+                "board_agent_change",
                 "presence",
                 "take_next",
                 "post_message",
                 "take",
+                "accept",
+                "decline",
+                "raise_emergency",
+                "confirm_emergency",
+                "lower_emergency",
                 "end",
                 "transfer",
                 "close",
@@ -143,10 +161,13 @@ CONSOLE = {
 ADMIN_MODELS = {
     "accounts_auditentry": "audit.read",
     "accounts_department": SETTINGS,
+    "accounts_skill": SETTINGS,
     "accounts_staff": SETTINGS,
     "accounts_queuerestriction": SETTINGS,
+    "chat_assignment": "assignments.read",
     "chat_cannedreply": SETTINGS,
     "chat_conversation": "records.searched",
+    "chat_emergencyrule": SETTINGS,
     "chat_site": SETTINGS,
     "chat_wrapupcode": SETTINGS,
     "knowledge_branch": KNOWLEDGE,
@@ -156,12 +177,14 @@ ADMIN_MODELS = {
     "knowledge_point": KNOWLEDGE,
     "exams_question": KNOWLEDGE,
     "knowledge_region": KNOWLEDGE,
+    "routing_offer": "assignments.read",
 }
 ADMIN = {
     "chat_conversation_change": "transcript.read",
     "chat_conversation_export": "records.exported",
     "chat_conversation_file": "file.read",
     "chat_conversation_transcript": "transcript.downloaded",
+    "chat_emergencyrule_test": NOTHING,
     "chat_site_secret": "site.secret_renewed",
     "knowledge_branch_export": "branches.exported",
     "knowledge_point_export": "points.exported",

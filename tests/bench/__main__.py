@@ -1,6 +1,7 @@
-"""`python -m tests.bench [--only NAME...] [--quick] [--profile] [--split] [--seconds S]`: measure, and print a table.
+"""`python -m tests.bench [--only NAME...] [--quick] [--long] [--profile] [--split] [--seconds S] [--write FILE]`:
+measure, and print a table.
 
-The table is also written to var/bench.json.
+The table is also written to FILE, by default var/bench.json.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def _cookies(staff: Staff) -> dict[str, str]:
 
 
 def take_all() -> list[list[str]]:
-    """Let the agents take conversations, one agent after the other, until the queue is empty.
+    """Let the agents take conversations in turn, one at a time, until the queue is empty.
 
     Return a list of conversation ids for each agent, in the order of the agents' cookies.
     """

@@ -67,7 +67,8 @@ async def _measure_posts(running: Running, plan: Plan) -> list[float]:
 
 @contextmanager
 def _flooding(running: Running, kind: str, sockets: int) -> Iterator[list[str]]:
-    """Flood the server inside the `with` block. Afterwards, the yielded list holds the flooder's report."""
+    """Flood the server inside the `with` block. Afterwards, the yielded list holds the flooder's report. Without a
+    `kind`, nothing is sent and the list stays empty."""
     reports: list[str] = []
     if not kind:
         yield reports

@@ -67,7 +67,8 @@ class Tally:
         return len(self.arrived) >= len(self.intended) <= len(self.accepted) + self.refused.total()
 
     def check(self) -> None:
-        """Raise Void unless every message was accepted and has arrived on the agent's screen."""
+        """Raise Void unless messages were sent, none was refused, and every one was accepted and has arrived on the
+        agent's screen."""
         lost = self.accepted.keys() - self.arrived.keys()
         unanswered = self.intended.keys() - self.accepted.keys()
         if lost or unanswered or self.refused or not self.intended:
@@ -89,8 +90,8 @@ class Tally:
 
 
 class SeenHead(Thread):
-    """A message thread that keeps only the last seq. The load generator shows no messages, and keeping all of them
-    would fill the memory."""
+    """A message thread that keeps only the last seq, and counts repeats and gaps. The load generator shows no messages,
+    and keeping all of them would fill the memory."""
 
     def __init__(self, tally: Tally) -> None:
         super().__init__()
@@ -362,7 +363,7 @@ async def closed_loop(
     seconds: float,
 ) -> Window:
     """Let each writer post a text as soon as the writer's previous text was accepted. The measurement begins after
-    `warm_up`."""
+    `warm_up` and lasts `seconds`."""
     is_over = False
 
     def accepted(writer: Writer) -> None:
@@ -475,7 +476,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run the load generator to its end on uvloop, and close every socket."""
+    """Run a coroutine of the load generator to its end on uvloop, and close every socket."""
 
     async def run_and_close() -> T:
         try:

@@ -155,9 +155,11 @@ async def connect(
     visitors: int = 0,
     marks: bool = False,
 ) -> list[Visitor]:
-    """Open `visitors` widgets and start conversations in `conversations` of them. Return the visitors in conversations.
+    """Open `visitors` widgets, but at least `conversations`, and start a conversation in `conversations` of them.
+    Return the visitors in conversations.
 
-    The agents take the conversations in turn and watch them on their consoles.
+    The agents take the conversations in turn and watch them on their consoles. With `marks`, a supervisor's console is
+    opened, too.
     """
     # With two processes, visitors use the first and agents the second.
     visitor_url = running.apps[0].websocket_url

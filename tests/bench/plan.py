@@ -41,8 +41,7 @@ class Plan:
     split: bool = False
 
     def at_pace(self, rate: float) -> Plan:
-        """Return a copy of this plan that lasts long enough to send the least number of messages at `rate` messages a
-        second.
+        """Return a copy of this plan that lasts long enough to send `least_messages` at `rate` messages a second.
 
         The copy lasts at least as long as this plan.
         """

@@ -54,7 +54,7 @@ def profiling(pids: Mapping[str, int], seconds: float, *, delay: float) -> Itera
                 profiler.communicate()
                 continue
             if profiler.returncode:
-                print(f"py-spy: {errors.decode(errors='relocation').strip()[-500:]}")
+                print(f"py-spy: {errors.decode(errors='replace').strip()[-500:]}")
     for name in pids:
         file = FOLDER / f"{name}.folded"
         if file.exists():
@@ -107,8 +107,8 @@ def summary_of(folded: str) -> str:
 
 
 def _function(frame: str) -> str:
-    """Return the function of a frame as `name (file)`. The file is relative to its package. Line numbers are left
-    out."""
+    """Return the function of a frame as `name (file)`, without its position in the file. A path below site-packages is
+    given relative to it."""
     name, _, location = frame.partition(" (")
     file = location.rstrip(")").rpartition(":")[0] or location.rstrip(")")
     return f"{name} ({file.rpartition('site-packages/')[2]})" if location else name

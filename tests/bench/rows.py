@@ -13,8 +13,8 @@ FILE = ROOT / "var" / "bench.json"
 
 
 class Void(Exception):
-    """The run does not count, because a message was lost, doubled or out of order, or because the load generator was
-    too late."""
+    """The run does not count, for example because a message was refused or lost, or because the load generator was too
+    busy or too late."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """The stricter limit that the value meets: "goal", "must", or "MISSED" if neither. It is "" if there are no
-        limits."""
+        """The stricter limit that the value meets: "goal" or "must". If it meets neither, the verdict is "MISSED", or
+        "" if the row has no `must` limit."""
         budget = self.budget
         sign = -1 if budget.is_least else 1
         for verdict, limit in (("goal", budget.goal), ("must", budget.must)):
@@ -141,7 +141,7 @@ HEAD = f"{'':{NAME_WIDTH}} {'':>7} {'':7} {'must':>5} {'goal':>5}"
 
 
 def write(rows: Iterable[Row], file: Path = FILE) -> None:
-    """Write `var/bench.json`: a list of {name, value, unit, must, goal, conditions}, in the order of the
+    """Write the rows to a JSON file: a list of {name, value, unit, must, goal, conditions}, in the order of the
     table."""
     order = list(BUDGETS)
     listed = sorted(rows, key=lambda row: order.index(row.name))

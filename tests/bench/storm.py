@@ -70,8 +70,8 @@ async def storm(
 ) -> Row:
     """Cut all widgets at once, wait until all of them have reconnected, and return the row of reconnects per second.
 
-    Meanwhile agents answer some of the visitors, and some visitors write as soon as they have reconnected. Raises Void
-    if a message is missing at the end.
+    Meanwhile agents answer some of the visitors. Some visitors write as soon as all have reconnected. Raises Void if a
+    message is missing at the end.
     """
     rng = random.Random(2)
     began, cpu = time.monotonic(), running.cpu_seconds()
@@ -124,8 +124,8 @@ async def storm(
 async def _send_answers(
     client: HttpClient, widgets: Sequence[ReconnectingWidget], failed: Counter[int]
 ) -> dict[str, ReconnectingWidget]:
-    """Send an answer in each conversation by the console's POST until it is accepted. Return the widgets by the
-    client_id of their answer."""
+    """Send an answer in each conversation by the console's POST, repeated until it is accepted. Return the widgets by
+    the client_id of their answer."""
     sent = {}
     for widget in widgets:
         key = str(uuid4())

@@ -91,6 +91,9 @@ TEST_TABLES = (
     "knowledge_use",
     "knowledge_unansweredquestionexample",
     "knowledge_unansweredquestion",
+    "routing_offer",
+    "routing_departmentpolicy",
+    "chat_emergencyrule",
     "chat_rating",
     "chat_assignment",
     "chat_attachment",
@@ -159,7 +162,8 @@ class ChatServer(AppServer):
         super().close()
 
     def session(self, person: Person) -> str:
-        """Return the cookie of a session of this person. No test has used this session before."""
+        """Return the key of a session of this person, which is the value of the cookie. No test has used this session
+        before."""
         return self._sessions[person.username].pop()
 
     def execute(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -171,6 +175,16 @@ class ChatServer(AppServer):
         file = Path(self._env["LIANXIN_STATE_DIR"]) / "lianxin.sqlite3"
         with contextlib.closing(sqlite3.connect(file, timeout=20)) as database, database:
             return database.execute(statement, values).fetchall()
+
+    def set_presence(self, person: Person, status: str) -> None:
+        """Store the presence of a person, without telling open consoles."""
+        self.execute(
+            "INSERT INTO accounts_presence (staff_id, status, since, seen_at)"
+            " SELECT id, ?, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM accounts_staff WHERE username = ?"
+            " ON CONFLICT (staff_id) DO UPDATE SET status = excluded.status",
+            status,
+            person.username,
+        )
 
     @contextlib.contextmanager
     def site_setting(self, column: str, value: Any) -> Iterator[None]:
@@ -193,7 +207,8 @@ class ChatServer(AppServer):
             time.sleep(0.05)
 
     def reset(self) -> None:
-        """Delete the data of former tests, except the test people with their sessions and site.
+        """Empty TEST_TABLES, which hold data of former tests. The test people, their sessions, the site and the
+        knowledge points stay.
 
         Sessions that ended in a former test are restored, for example those of a deactivated staff member.
         """
@@ -245,8 +260,7 @@ def running_server(bank: BankPage) -> Iterator[ChatServer]:
 
 @pytest.fixture
 def server(running_server: ChatServer) -> ChatServer:
-    """Return the server of the test run with only the initial data. Start it again if an earlier test has stopped
-    it."""
+    """Return the server of the test run after a reset. Start it again if an earlier test has stopped it."""
     running_server.start()
     running_server.reset()
     return running_server
@@ -363,10 +377,13 @@ class SignIn(Protocol):
 def sign_in(server: ChatServer) -> SignIn:
     """Return a function that signs a person in without the form, in the browser profile of a page.
 
+    The person is online, so that they may take conversations.
+
     The test then calls `page.goto("/console/")`.
     """
 
     def sign_in(page: Page, person: Person) -> None:
+        server.set_presence(person, "online")
         page.context.add_cookies([{"name": "sessionid", "value": server.session(person), "url": server.url}])
 
     return sign_in
@@ -399,7 +416,8 @@ class Axe(Protocol):
 
 @pytest.fixture(scope="session")
 def axe() -> Axe:
-    """Return a function that checks a page and all its frames with axe-core. It fails with the list of violations.
+    """Return a function that checks a page and all its frames with axe-core. The function fails with a list of the
+    violations, if there are any.
 
     `without` names rules to skip.
     """

@@ -112,7 +112,7 @@ def test_site_is_configured_with_origins_and_business_texts(
 def approve_all_requests(
     page_factory: PageFactory, sign_in: SignIn, axe: Axe, screenshot: Screenshot
 ) -> None:
-    """Open the page with all pending changes on a phone, as the supervisor, and approve them."""
+    """As the supervisor on a phone, open the page of pending requests, which must list exactly one, and approve it."""
     page = page_factory(locale="en", viewport=PHONE)
     sign_in(page, YUN)
     page.goto("/console/approvals/")

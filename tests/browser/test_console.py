@@ -42,7 +42,7 @@ def row(page: Page, name: str) -> Locator:
 
 def go_online(page: Page) -> None:
     page.keyboard.press("p")
-    page.get_by_role("button", name="online", exact=True).click()
+    page.get_by_role("form", name="My presence").get_by_role("button", name="online", exact=True).click()
     expect(page.locator("#presence")).to_have_attribute("data-status", "online")
 
 

@@ -89,7 +89,8 @@ class Guard:
         dialog.dismiss()
 
     def check(self) -> None:
-        """Fail if the page contains an element or a request that is not ours, or if a payload has run."""
+        """Fail if the page contains an element that is not ours, if it has made a foreign request or got an error
+        response, or if a payload has run."""
         address = self._page.url
         self.problems += [f"{problem} on {address}" for problem in self._page.evaluate(AUDIT)]
         assert not self.problems, "\n".join(self.problems[:20])

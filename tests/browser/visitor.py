@@ -65,7 +65,7 @@ class WireVisitor(Widget):
         self.send("end")
 
     def all_messages(self) -> list[Message]:
-        """Fetch all messages from the server, in order."""
+        """Fetch the first page of messages, in order. It has all messages of a short conversation."""
         self.send("fetch", after=0)
         messages: list[Message] = self.wait_for("messages")["messages"]
         return messages

@@ -86,6 +86,7 @@ def addresses(world: World) -> list[Address]:
         Address("reply_edit", f"replies/{world.shared.pk}/", (404, 404, 404, 200), is_page=True),
         Address("replies", "replies.json", (200, 200, 200, 200)),
         Address("today", "today", (200, 200, 200, 200)),
+        Address("duty", "duty", (200, 200, 200, 200)),
         Address("thread", f"{one}/thread", (200, 200, 404, 200)),
         Address("thread", f"{other}/thread", (200, 200, 404, 200)),
         Address("card", f"{one}/card", (200, 200, 404, 200)),
@@ -101,6 +102,14 @@ def addresses(world: World) -> list[Address]:
         Address("take_next", "next", (200, 200, 409, 200), "post"),
         Address("take", f"conversations/{waiting}/take", (200, 200, 404, 200), "post"),
         Address("take", f"{one}/take", (200, 409, 404, 409), "post"),
+        Address("offer", f"conversations/{waiting}/offer", (200, 200, 404, 200)),
+        Address("accept", f"conversations/{waiting}/accept", (409, 409, 404, 409), "post"),
+        Address("decline", f"conversations/{waiting}/decline", (409, 409, 404, 409), "post"),
+        Address("raise_emergency", f"{one}/emergency/raise", (204, 204, 404, 204), "post"),
+        Address("confirm_emergency", f"{one}/emergency/confirm", (403, 403, 403, 204), "post"),
+        Address("lower_emergency", f"{one}/emergency/lower", (403, 403, 403, 204), "post"),
+        Address("explanation", f"{one}/explanation", (200, 200, 404, 200)),
+        Address("move", f"{one}/move", (200, 200, 404, 200)),
         Address("post_message", f"{one}/messages", (200, 409, 404, 409), "json", message),
         Address("post_message", f"{other}/messages", (409, 409, 404, 409), "json", message),
         Address("end", f"{one}/end", (204, 409, 404, 409), "post"),
@@ -113,9 +122,28 @@ def addresses(world: World) -> list[Address]:
         Address("reply_change", f"replies/{world.own.pk}/change", (302, 404, 404, 404), "post", reply),
         Address("reply_delete", f"replies/{world.own.pk}/delete", (302, 404, 404, 404), "post"),
         Address("reply_delete", f"replies/{world.shared.pk}/delete", (404, 404, 404, 302), "post"),
+        *board_addresses(world),
         *exam_addresses(world),
         *knowledge_addresses(world),
         *approval_addresses(world),
+    ]
+
+
+def board_addresses(world: World) -> list[Address]:
+    """Return the rows of the permission table for the supervisor's board."""
+    agent = f"board/agents/{world.cast.mei.pk}"
+    reads, writes = (403, 403, 403, 200), (403, 403, 403, 204)
+    settings = {"capacity": 5, "departments": [world.cast.cards.pk]}
+    return [
+        Address("board", "board/", reads, is_page=True),
+        Address("board_now", "board/now", reads),
+        Address("board_department", f"board/departments/{world.cast.cards.pk}/", reads),
+        Address("board_department", "board/departments/999999/", (403, 403, 403, 404)),
+        Address("board_agent", f"{agent}/", reads),
+        Address("board_agent", f"board/agents/{world.cast.wen.pk}/", (403, 403, 403, 404)),
+        Address("board_presence", f"{agent}/presence", writes, "post", {"status": "break"}),
+        Address("board_agent_change", f"{agent}/change", writes, "post", settings),
+        Address("board_agent_change", f"{agent}/change", (403, 403, 403, 422), "post", {}),
     ]
 
 

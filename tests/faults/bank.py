@@ -187,7 +187,7 @@ class Bank:
         stored.install_log(self.postgres.url)
 
     def forget(self) -> None:
-        """Remove the conversations, visitors and leases of a run. Staff and site stay."""
+        """Remove the conversations, visitors, presence records and leases of a run. Staff and site stay."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             tables = f"chat_visitor, accounts_presence, core_lease, {stored.LOG_TABLES}"
             connection.execute(f"TRUNCATE {tables} CASCADE")

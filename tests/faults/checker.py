@@ -127,7 +127,8 @@ def rule(function: Rule) -> Rule:
 
 
 def check(records: Sequence[Record]) -> Verdict:
-    """Return the violations of all rules in this history, without duplicates."""
+    """Check a history against all rules. The verdict has the violations without duplicates, and the numbers of accepted
+    messages and of faults."""
     facts = Facts(records)
     found = dict.fromkeys(violation for rule in RULES for violation in rule(facts))
     faults = sum(record["phase"] == "begin" for record in facts.by_op["fault"])
@@ -297,7 +298,11 @@ def _is_before(record: Record, row: Sequence[object]) -> bool:
 
 @rule
 def screen_is_stored(facts: Facts) -> Iterator[Violation]:
-    """Check that each screen always shows the beginning of the stored conversation, without a gap or a difference."""
+    """Check that each screen always shows stored messages in order, without a gap or a difference.
+
+    The screen of a protocol-level client must begin with the first message; a page in Chromium may begin with a later
+    one.
+    """
     heads: dict[tuple[str, str], int] = defaultdict(int)
     for record in facts.records:
         if record["op"] == "clear":
@@ -324,8 +329,8 @@ def screen_is_stored(facts: Facts) -> Iterator[Violation]:
 def screen_is_whole(facts: Facts) -> Iterator[Violation]:
     """Check that each screen shows the whole stored conversation at the end, whether it was opened early or late.
 
-    If a conversation was transferred to a department to which the agent does not belong, the agent's screen may end at
-    the transfer.
+    The screen of an agent may end earlier if the conversation is now in a department to which the agent does not
+    belong, and is no longer assigned to the agent.
     """
     departments = {record["who"]: set(record["departments"]) for record in facts.by_op["staff"]}
     for record in facts.by_op["read"]:

@@ -139,6 +139,7 @@ def parse() -> argparse.Namespace:
 
 
 def stop(number: int, _: FrameType | None) -> None:
-    """Handle the first termination signal: raise an exception, so that servers are stopped and folders removed."""
+    """Handle a termination signal: raise an exception, so that servers are stopped and folders removed. Ignore the same
+    signal from then on."""
     signal.signal(number, signal.SIG_IGN)
     raise SystemExit(128 + number)

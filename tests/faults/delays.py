@@ -12,9 +12,11 @@ AFTER_SECONDS = 2.0
 
 
 def delays(records: Sequence[Record]) -> dict[str, list[float]]:
-    """Return, for each fault, the seconds between a message's acknowledgement and its appearance on each screen.
+    """Return the delays of messages by fault: the seconds between a message's acknowledgement and its appearance on
+    each screen.
 
-    A delay is 0 if the message appeared before its acknowledgement.
+    A delay is 0 if the message appeared before its acknowledgement. The key "no fault" has the messages acknowledged
+    while no fault was active. Screens that were opened after the acknowledgement are left out.
     """
     fault_periods: list[tuple[str, float, float]] = []
     begun: dict[str, float] = {}
@@ -50,8 +52,8 @@ def delays(records: Sequence[Record]) -> dict[str, list[float]]:
 def table(records: Sequence[Record]) -> list[str]:
     """Return the lines of the printed table.
 
-    For each fault it has the number of deliveries, the p50, p99 and maximum delay in milliseconds, and the recovery
-    time.
+    For each fault it has the number of deliveries, the p50, p99 and maximum delay in milliseconds, and the longest
+    recovery time in seconds.
     """
     recovered: dict[str, list[float]] = defaultdict(list)
     for record in records:

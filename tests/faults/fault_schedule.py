@@ -108,7 +108,8 @@ class FaultScheduler:
         self.scenario.report(f"  {fault.name:<26} {lasted:5.1f} s, answered again after {took:4.1f} s")
 
     async def _recover(self, fault: Fault) -> float:
-        """Wait until visitors and agents are answered again; return the seconds that it took."""
+        """Wait until visitors and agents are answered again; return the seconds that it took. After RECOVERY_SECONDS,
+        record an error."""
         began = time.monotonic()
         before = self.scenario.accepted_counts
         while time.monotonic() - began < RECOVERY_SECONDS:

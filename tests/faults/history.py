@@ -27,7 +27,7 @@ Every record has `t` (seconds of the machine's clock, which PostgreSQL shares) a
 | recovered | name, seconds: from the end of a fault until visitors and agents were answered again |
 | dom | who, role, conv, rows (seq, body): read from the elements of a page |
 | read | who, role, conv, rows (seq, id, body): the final read of a screen, opened during the run or after it |
-| sql | conv, rows (seq, id, body, role, agent, committed), last_seq, marks, assignments, notes, departments |
+| sql | conv, rows (seq, id, body, role, agent, committed), last_seq, marks, assignments, notes, department(s) |
 | queued | at (of the commit), conv, revision, status, department, agent, offered_to, offered_until, is_away: a change |
 | present | at (of the commit), who, status: a change of presence |
 | returned | who, conv: the router returned the conversation of this agent to the queue |

@@ -1,5 +1,5 @@
-"""A test of the checker: it runs each planted bug for a short time, and the checker must find it by the expected
-rule."""
+"""A test of the checker: it makes a short run with each planted bug, and checks that the expected rule finds the
+bug."""
 
 from __future__ import annotations
 

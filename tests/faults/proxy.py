@@ -2,7 +2,7 @@
 
 All clients use one address. Each connection goes to a random server process, so a client that reconnects may reach
 another process (no sticky sessions). Faults act on the bytes of TCP streams, not on packets. A black hole holds bytes
-back and delivers them when it is healed, as retransmission would. Only a reset loses bytes.
+back and delivers them when it is healed, as retransmission would. Only a reset and a cut inside a frame lose bytes.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class Proxy:
         return self._rng.sample(links, count)
 
     def heal(self) -> None:
-        """Restore normal conditions on all connections."""
+        """Restore normal conditions on all connections, also on those that are opened later."""
         self.on_new = None
         for link in self.links:
             for direction in (link.up, link.down):

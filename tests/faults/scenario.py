@@ -312,7 +312,8 @@ class Scenario:
         await self.proxy.stop()
 
     async def check_leftovers(self) -> None:
-        """Record an error if a socket, hub table, Redis key or transaction is left when all clients have gone."""
+        """Record an error if a socket, a hub-table entry, a Redis key or a transaction is left after all clients have
+        gone."""
         deadline = time.monotonic() + self.plan.settle_seconds
         while left := await self._leftovers():
             if time.monotonic() > deadline:

@@ -180,7 +180,7 @@ def heads(url: str) -> dict[str, int]:
 
 
 def departments(url: str) -> dict[str, str]:
-    """Return the present department of each conversation."""
+    """Return the current department of each conversation."""
     with psycopg.connect(url, row_factory=dict_row) as connection:
         return {row["conv"]: row["department"] for row in connection.execute(CONVERSATIONS)}
 

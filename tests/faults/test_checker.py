@@ -20,8 +20,9 @@ CONV, OTHER = "c1", "c2"
 def history() -> list[Record]:
     """Return a correct history.
 
-    A visitor sends two messages, the screens of the visitor and of agent Mei show them, and Mei adds a note. Another
-    visitor has a conversation of their own, whose offer agent Jun accepts.
+    A visitor sends two messages that are accepted, one that gets no answer and one that is refused. The screens of the
+    visitor and of agent Mei show the accepted ones, and Mei adds a note. Another visitor has a conversation of their
+    own, whose offer agent Jun accepts.
     """
     records: list[dict[str, Any]] = [
         {"op": "staff", "who": "mei", "departments": ["cards"], "capacity": 2, "number": "1001", "pk": 1},

@@ -388,7 +388,8 @@ def test_flushed_redis_keeps_all_subscriptions(bank: Bank) -> None:
 
 
 def test_redis_contains_no_message_text_and_no_names(bank: Bank) -> None:
-    """Check that Redis stores nothing, and that the names of its channels reveal no conversation."""
+    """Check that Redis stores nothing, that its channel names reveal no conversation, and that the logs contain neither
+    the text of a message nor a token."""
     import redis
 
     with Widget(bank.daphne) as widget, Widget(bank.uvicorn) as tab:

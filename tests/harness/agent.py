@@ -1,4 +1,5 @@
-"""An agent's console without a browser: it listens on the WebSocket and does everything else by POST requests.
+"""An agent's console without a browser. It watches conversations and sends read marks over the WebSocket, and does
+everything else by POST requests.
 
 It follows docs/protocol.md and shares no code with the product.
 """
@@ -236,8 +237,8 @@ class AgentClient:
         document: Any = None,
         before_each: Callable[[], None] = lambda: None,
     ) -> Answer:
-        """Repeat a POST request until there is a definite answer. If this console is shut out meanwhile, the answer's
-        status is UNKNOWN."""
+        """Repeat a POST request until there is a definite answer. If this console is shut out before that, return the
+        last answer. Its status is UNKNOWN if no request was sent."""
         answer = Answer(UNKNOWN, {}, b"", 0)
         while not self.is_shut_out:
             before_each()
@@ -256,7 +257,7 @@ class AgentClient:
         return answer
 
     async def send_message(self, uuid: str, body: str, *, choices: Sequence[str] = ()) -> None:
-        """Send a message until it is accepted or refused for good."""
+        """Send a message until it is accepted or refused for good, or until this console is shut out."""
         client_id = str(uuid4())
         answer = await self.post_until_answered(
             f"conversations/{uuid}/messages",

@@ -20,7 +20,7 @@ def approve_version(*, by: Staff, version: int) -> None:
 
 
 def pending(kind: str = "") -> list[ApprovalRequest]:
-    """Return all pending requests in order; only those of `kind`, if given."""
+    """Return all pending requests, oldest first; only those of `kind`, if given."""
     waiting = ApprovalRequest.objects.filter(state="pending").order_by("pk")
     return list(waiting.filter(kind=kind) if kind else waiting)
 

@@ -1,8 +1,8 @@
 """A WebSocket client with little overhead, for many clients in one event loop.
 
 The benchmark shares the two cores with the servers that it measures. The client parses only the frame header, masks
-with zeros, and hands over the payload undecoded. It accepts only the frames that our servers send: whole text frames,
-uncompressed.
+with zeros, and hands over the payload undecoded. It accepts only the frames that our servers send: control frames, and
+text frames that are uncompressed and not fragmented.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ open_connections: set[Connection] = set()
 
 
 class Refused(ConnectionError):
-    """The server answered the handshake with a status other than 101."""
+    """The server answered the handshake with a status other than 101, or with compression."""
 
 
 class Connection(asyncio.Protocol):
@@ -63,7 +63,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     async def close(self) -> None:
-        """Send a close frame, and wait a moment for the server to end the connection."""
+        """Send a close frame, wait at most CLOSE_SECONDS for the server to end the connection, and then drop it."""
         if self.is_open:
             self._write(frame(CLOSE, struct.pack(">H", 1000)))
             await asyncio.wait([self._ended], timeout=CLOSE_SECONDS)

@@ -49,8 +49,8 @@ def publish_points(
 
 
 def ask_about(points: list[Point], by: Staff) -> list[Question]:
-    """Create one accepted question about each point: a single choice about the number of days, with the first
-    option right."""
+    """Create one accepted question about each point: a single-choice question about the number of days, whose first
+    option is right."""
     return [
         questions.save_question(
             by=by,
@@ -68,8 +68,11 @@ def ask_about(points: list[Point], by: Staff) -> list[Question]:
 
 
 def open_exam(by: Staff, *departments: Department, **changes: Any) -> Exam:
-    """Create an exam that opened an hour ago and stays open for a week: ten questions, thirty minutes, 80 to
-    pass, one resit."""
+    """Create an exam that opened an hour ago and stays open for a week: ten questions, thirty minutes, a pass mark of
+    80 percent, one resit.
+
+    `changes` replace these values.
+    """
     now = timezone.now()
     values: dict[str, Any] = {
         "name": "十一月月考",
@@ -102,7 +105,7 @@ def right_answers(paper: Paper) -> Mapping[int, Any]:
 
 
 def sit(staff: Staff, exam: Exam, *, right: int = 10) -> Paper:
-    """Begin a paper, answer `right` questions correctly and the others wrongly, and submit it."""
+    """Begin a paper, answer the first `right` questions correctly and the others wrongly, and submit it."""
     paper = exams.begin_paper(by=staff, exam=exam.pk)
     answers = {
         place: answer if place <= right else [(answer[0] + 1) % 4]

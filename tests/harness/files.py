@@ -1,4 +1,4 @@
-"""Files that tests upload: pictures and PDF documents, made by the libraries that also read them."""
+"""PDF documents and other files that tests upload. The PDF documents are made by the library that also reads them."""
 
 from collections.abc import Callable
 from io import BytesIO

@@ -37,7 +37,8 @@ class SignInFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP response. `body` has the bytes as received, which may be compressed.
+    """An HTTP response; its status is UNKNOWN if none arrived. `body` has the bytes as received, which may be
+    compressed.
 
     `ms` is the time in milliseconds from the first byte sent to the last byte received.
     """

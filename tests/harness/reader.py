@@ -1,5 +1,5 @@
-"""A supervisor who opens every conversation on a new console, so that a test sees the stored messages as staff see
-them."""
+"""A supervisor's console that opens conversations one after the other, so that a test sees the stored messages as staff
+see them."""
 
 from __future__ import annotations
 

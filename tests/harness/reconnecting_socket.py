@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 
 
 def encode(frame: Frame) -> bytes:
-    """Return a frame encoded in the same way as by a browser: Chinese characters are not escaped."""
+    """Return a frame encoded as a browser encodes it: Chinese characters are not escaped."""
     return json.dumps(frame, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -36,8 +36,8 @@ class Timing:
 
     - `heartbeat_seconds`: after this time of silence, a ping is sent.
     - `answer_seconds`: without an answer to a ping or a handshake in this time, the connection counts as dead.
-    - `base_seconds`: the longest pause before the first retry. It is doubled for each further retry, and the pause is
-      random.
+    - `base_seconds`: the longest pause after the loss of a welcomed connection. It doubles with each failed attempt.
+      The pause itself is random.
     - `max_pause_seconds`: the longest pause before any retry.
     """
 
@@ -95,7 +95,7 @@ class ReconnectingSocket:
     # -- the connection --------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Stay connected until `close` is called, or until the server closes the socket for good."""
+        """Stay connected until `close` or `leave` is called, or until the server closes the socket for good."""
         while not self._is_closing:
             try:
                 connection = await self.connect()
@@ -128,8 +128,8 @@ class ReconnectingSocket:
         return connection
 
     def _pause_seconds(self) -> float:
-        """Return the pause before the next attempt: the time in a bye frame, or a random time that grows with each
-        failure."""
+        """Return the pause before the next attempt, at most `max_pause_seconds`: the time in a bye frame, or a random
+        time whose limit doubles with each failed attempt."""
         longest = self._timing.max_pause_seconds
         if self._bye_seconds is not None:
             return min(self._bye_seconds, longest)

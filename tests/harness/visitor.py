@@ -257,7 +257,7 @@ class VisitorClient:
             self.report(f"refused: {code}")
 
     def _flush(self) -> None:
-        """Send the outbox in order. A post that was refused for a while holds back the posts after it."""
+        """Send the outbox in order. A post that must wait before it is sent again holds back the posts after it."""
         if not self.is_welcomed or not self.conversation or not self.has_begun:
             return
         now = time.monotonic()

@@ -43,7 +43,7 @@ def payloads() -> list[str]:
 def as_text(text: str) -> str:
     """Return a message, note or comment as the service should store it.
 
-    NUL and outer white space are removed, and lone surrogates become U+FFFD.
+    NUL and surrounding white space are removed, and lone surrogates become U+FFFD.
     """
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return whole.replace("\x00", "").strip()

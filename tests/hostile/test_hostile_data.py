@@ -1,5 +1,5 @@
-"""Tests that send every hostile string through every input, and find it unchanged in frames, transcripts and
-exports."""
+"""Tests that send every hostile string through every input, and find it in frames, transcripts and exports, changed
+only as documented."""
 
 from __future__ import annotations
 

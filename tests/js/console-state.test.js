@@ -1,34 +1,26 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { apply, initialState, isRestricted, mayTake, mine, open, team, waiting, waitingCount } from "../../static/console/inbox/state.js";
+import {
+  apply,
+  isRestricted,
+  mayTake,
+  mine,
+  offers,
+  open,
+  team,
+  waiting,
+  waitingCount,
+} from "../../static/console/inbox/state.js";
 import { headOf, isBehind } from "../../static/console/inbox/threads.js";
+import { ACTIVE, HAO, ME, MEI, row, state } from "./console-rows.js";
 
 /** @import { MessageData, NoteFrame, Row, ServerToConsole } from "../../static/chat/frames.d.ts" */
 /** @import { ConsoleState } from "../../static/console/inbox/types.d.ts" */
 
-const ME = { id: 1, number: "1001", sees_all: false, departments: [7], barred: [] };
-const MEI = { id: 1, name: "林梅", name_en: "Mei Lin", number: "1001" };
-const HAO = { id: 2, name: "陈浩", name_en: "Hao Chen", number: "1002" };
-
-/** @param {string} id @param {Partial<Row>} [fields] @returns {Row} */
-function row(id, fields = {}) {
-  return {
-    id, revision: 1, status: "waiting", department: 7, agent: null, visitor_name: "", level: "anonymous", language: "zh",
-    subject: "", priority: 0, last_seq: 0, unread: 0, excerpt: "", started_at: "2026-11-23T01:00:00.000Z",
-    waiting_since: "2026-11-23T01:00:00.000Z", unanswered_since: null, last_message_at: null, ended_by: "",
-    visitor_received: 0, visitor_read: 0, agent_received: 0, agent_read: 0, rating: null, ...fields,
-  };
-}
-
 /** @param {number} seq @param {Partial<MessageData>} [fields] @returns {MessageData} */
 function message(seq, fields = {}) {
   return { seq, type: "text", role: "visitor", name: "", body: `${seq}`, at: "2026-11-23T01:00:00.000Z", ...fields };
-}
-
-/** @param {Row[]} rows @param {number} [count] */
-function state(rows, count = rows.filter((item) => item.status === "waiting").length) {
-  return initialState({ me: ME, departments: {}, rows, waiting_count: count, presence: "online", open: "" });
 }
 
 /** @param {Row} of @param {number} last */
@@ -37,8 +29,6 @@ function opened(of, last) {
   const messages = Array.from({ length: last }, (_, index) => message(index + 1));
   return apply(before, { kind: "messages", conversation: of.id, messages, head: last, more: false });
 }
-
-const ACTIVE = { status: "active", agent: MEI };
 
 test("isBarred and mayTake follow the agent's queue restrictions", () => {
   const [here, there] = [row("a"), row("b", { department: 8 })];
@@ -52,9 +42,9 @@ test("rows are split into own conversations, the queue in its order, and the tea
   const rows = [
     row("a", ACTIVE),
     row("b", { status: "active", agent: HAO }),
-    row("c", { waiting_since: "2026-11-23T01:02:00.000Z" }),
-    row("d", { waiting_since: "2026-11-23T01:01:00.000Z" }),
-    row("e", { waiting_since: "2026-11-23T01:03:00.000Z", priority: 1 }),
+    row("c", { queue_time: "2026-11-23T01:02:00.000Z" }),
+    row("d", { queue_time: "2026-11-23T01:01:00.000Z" }),
+    row("e", { queue_time: "2025-11-23T01:03:00.000Z", emergency: "raised" }),
     row("f", { status: "wrap_up", agent: MEI }),
   ];
   const now = state(rows);
@@ -64,7 +54,7 @@ test("rows are split into own conversations, the queue in its order, and the tea
 });
 
 test("waitingCount includes conversations beyond the listed ones, as counted by the server", () => {
-  const late = { waiting_since: "2026-11-23T02:00:00.000Z" };
+  const late = { queue_time: "2026-11-23T02:00:00.000Z" };
   let now = state([row("a"), row("b")], 5);
   assert.equal(waitingCount(now), 5);
   assert.equal(now.isQueueUncertain, false);
@@ -78,6 +68,24 @@ test("waitingCount includes conversations beyond the listed ones, as counted by 
   assert.deepEqual([waitingCount(now), now.isQueueUncertain, now.presence], [1, false, "busy"]);
   now = apply(now, { kind: "conversation", row: row("z", late), listed: true });
   assert.equal(waitingCount(now), 2);
+});
+
+test("an offer to this agent is listed even behind the listed part of the queue", () => {
+  const late = { queue_time: "2026-11-23T02:00:00.000Z", offered_until: "2026-11-23T02:00:20.000Z" };
+  let now = state([row("a"), row("b")], 5);
+  now = apply(now, { kind: "conversation", row: row("y", { ...late, offered_to: 2 }), listed: true });
+  now = apply(now, { kind: "conversation", row: row("z", { ...late, offered_to: 1 }), listed: true });
+  assert.deepEqual([Object.keys(now.rows), now.isQueueUncertain], [["a", "b", "z"], true]);
+  now = apply(now, { kind: "conversation", row: row("b", { ...late, offered_to: 1, offered_until: "2026-11-23T02:00:10.000Z" }), listed: true });
+  assert.deepEqual(offers(now).map((item) => item.id), ["b", "z"]);
+});
+
+test("emergencies are first among own conversations and those of the team", () => {
+  const urgent = { emergency: "confirmed" };
+  const others = { status: "active", agent: HAO };
+  const rows = [row("a", ACTIVE), row("b", { ...ACTIVE, ...urgent }), row("c", ACTIVE), row("d", others), row("e", { ...others, ...urgent })];
+  assert.deepEqual(mine(state(rows)).map((item) => item.id), ["b", "a", "c"]);
+  assert.deepEqual(team(state(rows)).map((item) => item.id), ["e", "d"]);
 });
 
 test("an outdated row changes nothing", () => {
@@ -132,6 +140,16 @@ test("a repeated note is shown once", () => {
   const note = { kind: "note", conversation: "a", id: 4, after_seq: 1, author: MEI, body: "查过了", at: "" };
   now = apply(apply(now, note), note);
   assert.deepEqual(now.threads.a.notes.map((item) => item.id), [4]);
+});
+
+test("the reason of a presence that the server has set lasts until the presence changes", () => {
+  /** @param {string} status @param {string} [reason] @returns {ServerToConsole} */
+  const presence = (status, reason) => ({ kind: "presence", staff: ME.id, status, ...(reason ? { reason } : {}) });
+  const away = apply(state([]), presence("away", "missed_offers"));
+  assert.deepEqual([away.presence, away.presenceReason], ["away", "missed_offers"]);
+  const welcomed = apply(away, { kind: "welcome", rows: [], waiting_count: 0, presence: "away", heartbeat_seconds: 25 });
+  assert.equal(welcomed.presenceReason, "missed_offers");
+  assert.equal(apply(welcomed, presence("online")).presenceReason, "");
 });
 
 test("typing is shown for six seconds, or until the message arrives", () => {

@@ -1,8 +1,9 @@
 /** Browsers for tests/machine: the widget's and the console's own modules in many tabs of one Node process, on the test's clock.
  *
- * Standard input: one JSON line for each step, {now, do: [[tab, what, ...], ...], show, seed}. The clock first advances to
- * `now` (ms), and timers that are due fire. Standard output: {out, next, screens, errors}: the network actions of the tabs,
- * the time of the next timer (null: none), what each tab shows, and the errors thrown.
+ * Standard input: one JSON line for each step, {now, do: [[tab, what, ...], ...], show, seed}. With a `seed`, all browsers
+ * are reset. Otherwise, the clock first advances to `now` (ms), and timers that are due fire. Standard output: one line for
+ * each step, {out, next, screens, errors}: the network actions of the tabs, the time of the next timer (null: none), what
+ * each tab shows (only with `show`), and the errors thrown.
  */
 
 import { readSync, writeSync } from "node:fs";
@@ -370,7 +371,7 @@ function reset(seed) {
   [out, errors, storageEvents, count, chance] = [[], [], [], 0, seed + 1];
 }
 
-/** Advances the clock and fires all timers that are due; after a sleep, many are due at once. @param {number} until */
+/** Advances the clock and fires all due timers of tabs that are not frozen. After a sleep, many are due at once. @param {number} until */
 async function advance(until) {
   now = until;
   for (;;) {

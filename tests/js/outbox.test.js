@@ -52,7 +52,7 @@ test("no entry overtakes one that was put off", () => {
   assert.deepEqual(ids(outbox), ["a", "b", "c"]);
 });
 
-test("a finally refused entry is kept until the visitor retries it", () => {
+test("a refused for good entry is kept until the visitor retries it", () => {
   const kept = storage();
   const outbox = new Outbox({ storage: kept, key: "o" });
   for (const id of ["a", "b"]) outbox.add(entry(id));

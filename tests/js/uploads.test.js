@@ -104,7 +104,7 @@ test("an upload that keeps failing lets the next one pass and can be retried", a
   assert.equal(sent.at(-1)?.upload.body, "bad.png");
 });
 
-test("a finally refused upload keeps its reason and does not hold up the next one", async () => {
+test("a refused for good upload keeps its reason and does not hold up the next one", async () => {
   const uploads = queue();
   uploads.add(file("a.exe"));
   uploads.add(file("b.png"));

@@ -98,7 +98,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return task
 
     def end(self) -> None:
-        """Close the coroutines that are still running, each in the context of its own process."""
+        """Close the coroutines that are still running, each in the context of its own process, and close the loop."""
         for context, task in self.tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -108,7 +108,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
 
 class Clock:
-    """Stands in for the modules `time` and `datetime` in the code under test."""
+    """Stands in for the module `time` in the code under test, and gives `SimulatedDatetime` its time."""
 
     def __init__(self) -> None:
         self.loop: SimulatedLoop | None = None

@@ -87,7 +87,8 @@ def _filled(route: str) -> str:
 def ask(
     server: AppServer, path: str, headers: list[tuple[str, str]], verb: str = "GET"
 ) -> tuple[int, str | None, list[bytes], list[str]]:
-    """Send a request and return the parts of the response that forged headers could influence.
+    """Send a request, check that the response does not contain EVIL, and return the parts that forged headers could
+    influence.
 
     These are the status, the Location header, the URLs in the body, and the origins in the content security policy.
     """

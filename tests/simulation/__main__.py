@@ -1,6 +1,7 @@
 """The command `make simulate`, which lets simulated visitors write to a running server.
 
-The exit code is 1 if a message is lost, doubled or out of order.
+The exit code is 1 if the run has found a problem, such as a lost message, and 2 if the server does not answer or a
+sign-in fails.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ class Agent(AgentClient):
     # -- the check ---------------------------------------------------------------------------------------
 
     async def wait_until_finished(self, seconds: float) -> None:
-        """Wait until every conversation of this agent is closed."""
+        """Wait at most `seconds` until every conversation of this agent is closed."""
         await self.socket.until(lambda: not self._mine, seconds)
 
     async def wait_for_head(self, uuid: str, head: int, seconds: float) -> bool:

@@ -65,8 +65,8 @@ def acknowledged_faults(
 ) -> list[str]:
     """Return descriptions of faults in the acknowledged messages of one author.
 
-    Each must be in the transcript exactly once, unchanged, and in the order of sending. `sent` has the bodies, and
-    `accepted` the seqs, by client_id.
+    Each must be in the transcript under its acknowledged seq, in the order of sending, and unchanged apart from NUL and
+    surrounding white space. `sent` has the bodies, and `accepted` the seqs, by client_id.
     """
     faults = []
     stored = {message["client_id"]: message for message in messages if message.get("client_id")}

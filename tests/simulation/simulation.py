@@ -38,7 +38,8 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """The result of a run. `losses` describes every lost, doubled or misplaced message."""
+    """The result of a run. `losses` describes everything that went wrong: messages that are lost, doubled, changed or
+    out of order, and errors of visitors and agents."""
 
     visitors: list[Visitor]
     agents: list[Agent]
@@ -103,7 +104,8 @@ class Simulation:
             self._failed.append(f"{type(error).__name__}: {error}")
 
     async def run(self) -> Outcome:
-        """Run all visitors and agents, then compare what they sent, saw and stored. Raises SignInFailed or OSError."""
+        """Run all visitors and agents, then compare what they sent and saw with the stored messages. Raises
+        SignInFailed or OSError."""
         agents = [Agent(self, name, self._new_rng()) for name in AGENTS[: self.plan.agents]]
         # Sign in one after the other: if six passwords were checked at once, the server could do nothing else.
         for agent in agents:

@@ -63,7 +63,7 @@ class Script:
 
 
 class Scripts:
-    """An endless source of random scripts. The same `rng` gives the same scripts."""
+    """An endless source of random scripts. An `rng` with the same seed gives the same scripts."""
 
     def __init__(self, rng: random.Random, data: Path | None) -> None:
         self._rng = rng
@@ -119,7 +119,7 @@ def own_scripts() -> list[Script]:
 
 
 def customer_turns(path: Path) -> list[list[str]]:
-    """Return the customer's turns of each conversation, in order."""
+    """Return the customer's turns, in order, of each conversation in which the customer wrote at least twice."""
     chats: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):

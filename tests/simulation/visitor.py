@@ -100,7 +100,8 @@ class Visitor(VisitorClient):
     async def _wait_for_answers(self, answers: int) -> bool:
         """Wait for an agent, and then until there are as many answers as the script has up to this point.
 
-        Human agents do not know the script. With them, one answer to the visitor's last message is enough.
+        Human agents do not know the script. With them, one answer to the visitor's last message is enough. Return
+        whether the visitor goes on; False means that the visitor has waited too long.
         """
         if self.script.end == "left":
             return True

@@ -1,6 +1,6 @@
 /**
  * Sends the answers of an exam paper to the server. An answer is kept in this tab's storage until the server has accepted
- * it. Answers are sent one after the other, and only the newest answer to each question.
+ * it or has refused it as invalid. Answers are sent one after the other, and only the newest answer to each question.
  */
 
 /** @import { ConsoleAnswer } from "../requests.js" */

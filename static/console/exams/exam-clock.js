@@ -18,9 +18,8 @@ export class ExamClock {
   /**
    * @param {number} left milliseconds left when the page was rendered
    * @param {{ask: () => Promise<{left_ms: number, is_over: boolean} | null>, onOver: () => void, now?: () => number}} options
-   * `ask`: fetches the time left from the server, null without an answer; `onOver`: called once, when the server says
-   * that the
-   *   time is over
+   *   `ask`: fetches the time left from the server, null without an answer; `onOver`: called once, when the server says
+   *   that the time is over
    */
   constructor(left, { ask, onOver, now = () => performance.now() }) {
     this.#ask = ask;
@@ -43,7 +42,7 @@ export class ExamClock {
     this.#end = this.#now() + left;
   }
 
-  /** Asks the server if the time seems to be over. Must be called every second. */
+  /** Asks the server for the time left when the time seems to be over. Must be called every second. */
   tick() {
     if (!this.left && this.#now() - this.#syncedAt >= RESYNC_MS) void this.sync();
   }

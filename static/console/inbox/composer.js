@@ -10,7 +10,7 @@ import { isReplyCall } from "./inbox-shortcut-keys.js";
 import { Mirror } from "./placeholder-highlight.js";
 import { fillPlaceholders, placeholdersIn } from "./canned-replies.js";
 import { CannedReplyList } from "./canned-reply-list.js";
-import { mayAnswer } from "./state.js";
+import { isOffer, mayAnswer } from "./state.js";
 
 /** @import { UiStrings } from "../../chat/ui-strings.js" */
 /** @import { Draft } from "./drafts.js" */
@@ -26,6 +26,7 @@ export class Composer {
   #strings;
   #live;
   #onSend;
+  #onOffer;
   #drafts;
   #replies;
   #conversation = "";
@@ -43,14 +44,15 @@ export class Composer {
 
   /**
    * @param {Store} store
-   * @param {{strings: UiStrings, live: LiveConnection,
-   *          onSend: (id: string, draft: Draft) => void}} options
+   * @param {{strings: UiStrings, live: LiveConnection, onSend: (id: string, draft: Draft) => void,
+   *          onOffer: (id: string) => void}} options `onOffer`: the agent writes in a conversation that is offered to them
    */
-  constructor(store, { strings, live, onSend }) {
+  constructor(store, { strings, live, onSend, onOffer }) {
     this.#store = store;
     this.#strings = strings;
     this.#live = live;
     this.#onSend = onSend;
+    this.#onOffer = onOffer;
     this.#drafts = new Drafts(store.state.me.id);
     this.#replies = new CannedReplyList(store, strings, (text, source) => this.setText(text, source));
     this.#closed = new ClosedDraft(strings, { onDiscard: () => this.#discard(), onEnd: () => this.#updateAvailability() });
@@ -64,7 +66,12 @@ export class Composer {
   }
 
   get isOpen() {
-    return mayAnswer(this.#store.state, this.#store.row);
+    return mayAnswer(this.#store.state, this.#store.row) || this.#isOffer;
+  }
+
+  /** Whether the conversation is offered to the agent. Writing accepts the offer; a message is sent only afterwards. */
+  get #isOffer() {
+    return isOffer(this.#store.state, this.#store.row);
   }
 
   focus() {
@@ -82,7 +89,7 @@ export class Composer {
 
   /**
    * Inserts the text of a point at the caret, or as the whole draft if that is empty. The agent can edit it, and Escape
-   * removes it again. Inserting the same point twice in a row does nothing.
+   * removes it again. If the point that was inserted last is inserted once more, nothing happens.
    *
    * @param {{text: string, source: string}} point
    */
@@ -127,7 +134,7 @@ export class Composer {
 
   send() {
     const body = this.#body.value.replace(/\p{Cs}/gu, "\ufffd").replaceAll("\0", "").replace(EDGES, "");
-    if (!body || !this.isOpen || this.#isBlocked(body)) return;
+    if (!body || !this.isOpen || this.#isOffer || this.#isBlocked(body)) return;
     this.#onSend(this.#conversation, { body, choices: this.#choices.choices, source: this.#source });
     this.#body.value = "";
     this.#warnedText = "";
@@ -193,6 +200,7 @@ export class Composer {
   #changed() {
     this.#beforePoint = null;
     if (!this.#body.value.trim()) this.#source = "";
+    else if (this.#isOffer) this.#onOffer(this.#conversation);
     this.#saveDraft();
     this.#draw();
     this.#replies.show(this.#body.value, this.#closed.isComposing);

@@ -1,11 +1,13 @@
 /** The status in the top bar: the connection, the number of unsent messages, and the agent's presence. */
 
+import { isolated } from "../../chat/bidi.js";
 import { byId, setText } from "../../chat/dom.js";
 import { find } from "../find.js";
 import { fill } from "../../chat/ui-strings.js";
 import { Alerts } from "./alerts.js";
 import { post } from "../requests.js";
 
+/** @import { PresenceFrame } from "../../chat/frames.d.ts" */
 /** @import { ConsoleAnswer } from "../requests.js" */
 /** @import { SocketStatus } from "../../chat/socket.js" */
 /** @import { UiStrings } from "../../chat/ui-strings.js" */
@@ -30,6 +32,7 @@ export class ConnectionStatus {
     this.#strings = strings;
     this.#outboxes = outboxes;
     store.subscribe((state) => drawPresence(state.presence));
+    document.addEventListener("presence-set", (event) => this.#tellWhoSetIt(/** @type {CustomEvent} */ (event).detail));
     setInterval(() => this.draw(), 500);
     const menu = /** @type {HTMLFormElement} */ (byId("presences"));
     let isChanging = false;
@@ -48,6 +51,12 @@ export class ConnectionStatus {
       if (answer.ok) store.dispatch({ kind: "presence", staff: store.state.me.id, status: answer.data.presence });
       else toast(answer.refused?.words ?? strings.offline_write);
     });
+  }
+
+  /** Says which supervisor has set the agent's presence. @param {PresenceFrame} frame */
+  #tellWhoSetIt({ by = "", status }) {
+    const button = byId("presences").querySelector(`[value="${CSS.escape(status)}"]`);
+    toast(fill(this.#strings.presence_set, { name: isolated(by), presence: button?.textContent?.trim() ?? status }));
   }
 
   /** @param {SocketStatus} status */

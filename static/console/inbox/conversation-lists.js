@@ -6,10 +6,11 @@ import { find } from "../find.js";
 import { fill } from "../../chat/ui-strings.js";
 import { BASE } from "../requests.js";
 import { startClockSync, serverNow } from "../server-clock.js";
-import { isRestricted, mayTake, mine, team, waiting, waitingCount } from "./state.js";
+import { isOffer, isRestricted, isUrgent, mine, offers, team, waiting, waitingCount } from "./state.js";
 
 /** @import { Row } from "../../chat/frames.d.ts" */
 /** @import { UiStrings } from "../../chat/ui-strings.js" */
+/** @import { ConsoleState } from "./types.d.ts" */
 /** @import { Store } from "./store.js" */
 
 const WAITING_SHOWN = 100;
@@ -54,17 +55,15 @@ export class ConversationLists {
 
   #draw() {
     const { state } = this.#store;
-    const queue = waiting(state);
     this.#drawList("mine", mine(state));
-    this.#drawList("waiting", queue.slice(0, WAITING_SHOWN));
+    this.#drawList("waiting", this.#queue());
     if (state.me.sees_all) this.#drawList("team", team(state));
-    const count = waitingCount(state);
+    const count = waitingCount(state) - offers(state).length;
     this.#drawCount("waiting", count);
-    /** @type {HTMLButtonElement} */ (byId("take-next")).disabled = !mayTake(state);
     const more = byId("waiting-more");
     more.hidden = count <= WAITING_SHOWN;
     more.textContent = fill(this.#strings.more_waiting, { count: count - WAITING_SHOWN });
-    const shown = new Set(Object.keys(state.rows));
+    const shown = new Set(Object.keys(state.rows).filter((id) => !isOffer(state, state.rows[id])));
     for (const [id, { element }] of this.#elements) {
       if (shown.has(id)) continue;
       element.remove();
@@ -72,11 +71,21 @@ export class ConversationLists {
     }
   }
 
-  /** The conversations' ids in the order on the screen. */
+  /**
+   * The ids of the agent's own conversations, in the order on the screen. For a supervisor, the ids of the queue and of
+   * the team follow.
+   */
   order() {
     const { state } = this.#store;
-    const others = state.me.sees_all ? [...waiting(state).slice(0, WAITING_SHOWN), ...team(state)] : [];
-    return [...mine(state), ...others].map((row) => row.id);
+    const others = state.me.sees_all ? [...this.#queue(), ...team(state)] : [];
+    return [...offers(state), ...mine(state), ...others].map((row) => row.id);
+  }
+
+  /** Returns the rows of the waiting list. Offers to this agent have a list of their own. */
+  #queue() {
+    const { state } = this.#store;
+    const others = waiting(state).filter((row) => !isOffer(state, row));
+    return others.slice(0, WAITING_SHOWN);
   }
 
   /** @param {string} name @param {Row[]} rows */
@@ -137,7 +146,9 @@ export class ConversationLists {
     const owner = row.status === "waiting" ? this.#departments[row.department] : isMine ? "" : isolated(row.agent?.name ?? "");
     const restriction = isRestricted(this.#store.state, row) ? strings.barred : "";
     const preview = row.excerpt || row.subject || "…";
-    setText(find(element, ".excerpt"), [restriction, owner, preview].filter(Boolean).join(" · "));
+    const offer = offeredWords(this.#store.state, row, strings);
+    setText(find(element, ".excerpt"), [restriction, offer, owner, preview].filter(Boolean).join(" · "));
+    drawEmergency(find(element, ".emergency"), row, strings);
     const unread = find(element, ".unread");
     const count = isMine && row.unread ? row.unread : 0;
     setText(unread, count ? String(Math.min(count, 99)) : "");
@@ -153,6 +164,7 @@ export class ConversationLists {
     const time = find(element, ".wait");
     const text = row.status === "wrap_up" ? this.#strings.wrap_up : seconds === null ? "" : formatDuration(seconds, this.#strings);
     setText(time, text);
+    setText(find(element, ".away"), awayText(row, this.#strings));
   }
 
   #tick() {
@@ -169,6 +181,40 @@ export class ConversationLists {
 export function secondsWaiting(row) {
   const since = row.status === "waiting" ? row.waiting_since : row.status === "active" ? row.unanswered_since : null;
   return since ? Math.max(0, Math.floor((serverNow() - Date.parse(since)) / 1000)) : null;
+}
+
+/** Returns for how long the visitor of an open conversation has been away, or "". @param {Row} row @param {UiStrings} strings */
+export function awayText({ status, visitor_away_since }, strings) {
+  if (!visitor_away_since || !["waiting", "active"].includes(status)) return "";
+  const seconds = Math.max(0, Math.floor((serverNow() - Date.parse(visitor_away_since)) / 1000));
+  return fill(strings.left, { time: formatDuration(seconds, strings) });
+}
+
+/** Shows whether a conversation is an emergency: an icon with a word. @param {HTMLElement} element @param {Row} row @param {UiStrings} strings */
+export function drawEmergency(element, row, strings) {
+  element.hidden = !isUrgent(row);
+  if (element.hidden) return;
+  element.title = strings[`emergency_${row.emergency}`];
+  setText(find(element, ".emergency-text"), strings.emergency);
+}
+
+/** Returns what raised an emergency, with bidi isolation: a word, or that an agent did. @param {Row} row @param {UiStrings} strings */
+export function emergencyReason({ emergency_reason: reason = "" }, strings) {
+  return strings[`emergency_reason_${reason}`] ?? isolated(reason);
+}
+
+/**
+ * Returns to whom a waiting conversation is offered, such as "offered to Mei Lin", or "" if to nobody. The name is known
+ * only if that colleague has a conversation in the lists.
+ *
+ * @param {ConsoleState} state
+ * @param {Row} row
+ * @param {UiStrings} strings
+ */
+export function offeredWords({ rows }, row, strings) {
+  if (row.status !== "waiting" || !row.offered_to) return "";
+  const known = Object.values(rows).find((other) => other.agent?.id === row.offered_to)?.agent;
+  return known ? fill(strings.offered_to, { name: isolated(known.name) }) : strings.offered;
 }
 
 /** Returns the name with bidi isolation, for use in a sentence or title. @param {Row} row @param {UiStrings} strings */

@@ -67,8 +67,8 @@ export class CurrentConversation {
   }
 
   /**
-   * Leaves a finished conversation, and opens the agent's conversation whose visitor has waited longest, if there is
-   * one.
+   * Leaves a finished conversation, and opens another active conversation of the agent, preferably the one whose visitor
+   * has waited longest.
    *
    * @param {string} id
    */
@@ -85,7 +85,7 @@ export class CurrentConversation {
     if (row) void this.show(row.id);
   }
 
-  /** Opens the next conversation in the lists. @param {number} step 1 for down, -1 for up */
+  /** Opens the next or the previous conversation in the lists. @param {number} step 1 for down, -1 for up */
   move(step) {
     const order = this.#lists.order();
     if (!order.length) return;

@@ -27,7 +27,7 @@ export class DialogDrafts {
     }
   }
 
-  /** Fills in the form's draft. @param {string} name @param {HTMLFormElement} form @returns {boolean} whether there was one */
+  /** Fills the form with its draft. @param {string} name @param {HTMLFormElement} form @returns {boolean} whether there was one */
   restore(name, form) {
     const text = this.#memory.get(name) ?? storage.session?.getItem(this.#prefix + name);
     if (!text) return false;

@@ -49,18 +49,22 @@ export class Dialogs {
 
   /** @param {"transfer" | "close" | "note"} name @param {string} conversation */
   async open(name, conversation) {
+    if (!(await this.show(`conversations/${conversation}/forms/${name}`))) return;
     const body = byId("dialog-body");
-    body.replaceChildren();
-    this.#draftName = "";
-    if (!(await fragment(`conversations/${conversation}/forms/${name}`, "#dialog-body"))) {
-      toast(this.#strings.offline_write);
-      return;
-    }
     const form = body.querySelector("form");
     this.#draftName = `${name}.${conversation}`;
     if (form && this.#drafts.restore(this.#draftName, form)) this.#showFailure(this.#strings.typed_before, "status");
-    if (!this.#dialog.open) this.#dialog.showModal();
     /** @type {HTMLElement | null} */ (body.querySelector("select, textarea"))?.focus();
+  }
+
+  /** Shows a fragment of the server in the dialog. @param {string} path below BASE @returns {Promise<boolean>} whether it did */
+  async show(path) {
+    byId("dialog-body").replaceChildren();
+    this.#draftName = "";
+    const isShown = await fragment(path, "#dialog-body");
+    if (!isShown) toast(this.#strings.offline_write);
+    else if (!this.#dialog.open) this.#dialog.showModal();
+    return isShown;
   }
 
   /**

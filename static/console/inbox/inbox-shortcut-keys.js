@@ -3,6 +3,8 @@
 /** @type {Record<string, string>} by the letter that the key types, or by its position if it types no Latin letter */
 const LETTERS = {
   N: "next",
+  A: "accept",
+  D: "decline",
   J: "down",
   K: "up",
   G: "longest",
@@ -10,10 +12,14 @@ const LETTERS = {
   T: "transfer",
   M: "note",
   C: "close",
+  E: "emergency",
+  Y: "why",
   U: "card",
+  O: "board",
   F: "search",
   S: "points",
   P: "presence",
+  L: "alerts",
 };
 /** @type {Record<string, string>} */
 const ARROWS = { ArrowDown: "down", ArrowUp: "up" };

@@ -1,5 +1,5 @@
-/** The keyboard shortcuts of the inbox, one for every action. A letter alone works outside of text fields; with Alt it works
- * everywhere. */
+/** The keyboard shortcuts of the inbox. A letter alone works outside of text fields, if the person has not switched that
+ * off; with Alt it works everywhere. */
 
 import { isForInputMethod } from "../../chat/dom.js";
 import { actionOf, isPrintable } from "./inbox-shortcut-keys.js";

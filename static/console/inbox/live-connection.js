@@ -63,7 +63,7 @@ export class LiveConnection {
     this.#socket.send({ kind: "typing", conversation });
   }
 
-  /** Marks the conversation as read up to the last message that has been visible on this screen. @param {string} id */
+  /** Marks the conversation as read up to its last message. Call it while that message is visible. @param {string} id */
   read(id) {
     const thread = this.#store.state.threads[id];
     if (thread?.isLoaded) this.#sendReadMark(thread.row, headOf(thread));
@@ -111,6 +111,9 @@ export class LiveConnection {
     if (frame.kind === "refused" && frame.retry_after_ms) setTimeout(() => this.#retryAll(), frame.retry_after_ms);
     const isFirst = frame.kind === "welcome" && this.#watched.size === 0;
     this.#store.dispatch(frame);
+    if (frame.kind === "presence" && frame.by && frame.staff === this.#store.state.me.id) {
+      document.dispatchEvent(new CustomEvent("presence-set", { detail: frame }));
+    }
     if (!isFirst) return;
     this.#fetchedAt.clear();
     this.#sentReadMarks.clear();

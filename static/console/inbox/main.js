@@ -16,12 +16,16 @@ import { ConnectionStatus, toast } from "./connection-status.js";
 import { ConversationLists, isolatedName } from "./conversation-lists.js";
 import { LiveConnection } from "./live-connection.js";
 import { SubmitGuard } from "../submit-guard.js";
+import { OfferList } from "./offer-list.js";
 import { Outboxes } from "./outboxes.js";
-import { drawToday, followCard } from "./panels.js";
+import { drawToday, followCard, followDuty } from "./panels.js";
 import { Suggestions } from "./suggestions.js";
 import { post } from "../requests.js";
+import { mayAnswer } from "./state.js";
 import { Store } from "./store.js";
 import { ThreadView } from "./thread-view.js";
+import { obstacleToNext } from "./workload.js";
+import { WorkloadBar } from "./workload-bar.js";
 
 /** @import { ConsoleInitialState } from "./types.d.ts" */
 /** @import { ConsoleAnswer } from "../requests.js" */
@@ -54,13 +58,27 @@ const live = new LiveConnection(store, {
     attachments.hurry();
   },
 });
-const composer = new Composer(store, { strings, live, onSend: (id, draft) => outboxes.send(id, draft) });
+const composer = new Composer(store, {
+  strings,
+  live,
+  onSend: (id, draft) => outboxes.send(id, draft),
+  onOffer: (id) => answerOffer("accept", id),
+});
 const suggestions = new Suggestions(store, { strings, onChosen: (point) => composer.insertPoint(point) });
-const lists = new ConversationLists(store, strings, initial.departments);
-const currentConversation = new CurrentConversation(store, { strings, live, lists, onOpen: () => composer.focus() });
+const { departments, skills } = initial;
+const lists = new ConversationLists(store, strings, departments);
+const currentConversation = new CurrentConversation(store, {
+  strings,
+  live,
+  lists,
+  // In an offered conversation, a letter is a shortcut until the agent has chosen the message box.
+  onOpen: () => mayAnswer(store.state, store.row) && composer.focus(),
+});
+const offerList = new OfferList(store, { strings, departments, skills, act: (name, id) => answerOffer(name, id) });
+new WorkloadBar(store, strings);
 const threadView = new ThreadView(store, {
   strings,
-  departments: initial.departments,
+  departments,
   live,
   outboxes,
   onEdit: (body) => composer.prependText(body),
@@ -72,14 +90,17 @@ const dialogs = new Dialogs(strings, (what, conversation) => {
   if (conversation === store.current) currentConversation.leave(conversation);
   drawToday();
 });
-new Alerts(store, strings, (id) => void currentConversation.show(id));
+const alerts = new Alerts(store, { strings, departments, onOpen: (id) => void currentConversation.show(id) });
 followCard(store);
+followDuty(store);
 if (document.getElementById("drill")) new Drill(store, strings);
 
 /** client_id of the last "Take next" without an answer: another press repeats that request and takes the same conversation. */
 let unansweredPress = "";
 
 async function takeNext() {
+  const obstacle = obstacleToNext(store.state);
+  if (obstacle) return toast(strings[obstacle]);
   unansweredPress ||= crypto.randomUUID();
   /** @type {ConsoleAnswer<{conversation: string}>} */
   const answer = await post("next", { client_id: unansweredPress });
@@ -94,6 +115,32 @@ async function take(id) {
   await openTaken(await post(`conversations/${id}/take`));
 }
 
+/** Accepts or declines an offer. A repeat is harmless. @param {"accept" | "decline"} name @param {string} id */
+function answerOffer(name, id) {
+  if (id) void submitGuard.run(`${name}.${id}`, () => (name === "accept" ? accept(id) : decline(id)));
+}
+
+/** @param {string} id */
+async function accept(id) {
+  offerList.decided(id);
+  await openTaken(await post(`conversations/${id}/accept`));
+}
+
+/** @param {string} id */
+async function decline(id) {
+  const row = store.state.rows[id];
+  const name = row ? isolatedName(row, strings) : "";
+  offerList.decided(id);
+  const answer = await post(`conversations/${id}/decline`);
+  toast(answer.ok ? fill(strings.declined, { name }) : (answer.refused?.words ?? strings.offline_write));
+}
+
+/** Raises, confirms or lowers the emergency of the open conversation. @param {"raise" | "confirm" | "lower"} name */
+async function changeEmergency(name) {
+  const answer = await post(`conversations/${store.current}/emergency/${name}`);
+  toast(answer.ok ? strings[`emergency_${name}_done`] : (answer.refused?.words ?? strings.offline_write));
+}
+
 /** Opens the conversation that was taken. @param {ConsoleAnswer<{conversation: string}>} answer of the request that took it */
 async function openTaken(answer) {
   Alerts.requestPermission();
@@ -106,7 +153,7 @@ async function openTaken(answer) {
 
 /** Runs an action only if its button is visible. @param {string} name @param {() => Promise<void>} run */
 function ifVisible(name, run) {
-  const button = /** @type {HTMLElement | null} */ (document.querySelector(`#conversation-tools [data-do=${name}]`));
+  const button = /** @type {HTMLElement | null} */ (document.querySelector(`#conversation-top [data-do=${name}]`));
   return store.current && button && !button.hidden ? run() : undefined;
 }
 
@@ -116,6 +163,8 @@ const toggleEmoji = emojiList((emoji) => composer.insert(emoji));
 const actions = {
   next: () => takeNext(),
   take: () => take(store.current),
+  accept: () => answerOffer("accept", offerList.first),
+  decline: () => answerOffer("decline", offerList.first),
   down: () => currentConversation.move(1),
   up: () => currentConversation.move(-1),
   longest: () => currentConversation.showLongestWaiting(),
@@ -127,7 +176,13 @@ const actions = {
     const answer = await post(`conversations/${store.current}/end`);
     if (!answer.ok) toast(answer.refused?.words ?? strings.offline_write);
   },
+  raise: () => ifVisible("raise", () => changeEmergency("raise")),
+  confirm: () => ifVisible("confirm", () => changeEmergency("confirm")),
+  lower: () => ifVisible("lower", () => changeEmergency("lower")),
+  emergency: () => act(store.row?.emergency === "raised" ? "confirm" : "raise"),
+  why: () => (store.current ? dialogs.show(`conversations/${store.current}/explanation`) : undefined),
   card: () => currentConversation.toggleCard(),
+  board: () => document.getElementById("to-board")?.click(),
   search: () => document.getElementById("to-search")?.click(),
   presence: () => {
     document.getElementById("presences")?.showPopover();
@@ -137,6 +192,7 @@ const actions = {
   "point-1": () => suggestions.take(1),
   "point-2": () => suggestions.take(2),
   "point-3": () => suggestions.take(3),
+  alerts: () => alerts.openSettings(),
   keys: () => /** @type {HTMLDialogElement} */ (byId("keys")).showModal(),
   replies: () => composer.openReplies(),
   choices: () => composer.toggleChoices(),

@@ -70,7 +70,7 @@ export class Outboxes {
   }
 
   /**
-   * Counts messages that came back over the socket as accepted, in case the answer to their POST was lost.
+   * Treats a message as accepted if it has come back over the socket, because the answer to its POST may be lost.
    *
    * @param {ConsoleState} state
    */
@@ -87,7 +87,10 @@ export class Outboxes {
     return [...this.#outboxes.values()].reduce((sum, outbox) => sum + outbox.entries.length, 0);
   }
 
-  /** Number of messages that have waited for more than two seconds. A reload of the page starts the two seconds again. */
+  /**
+   * Number of messages that have waited for more than two seconds, without refused ones. A reload of the page starts the
+   * two seconds again.
+   */
   get late() {
     const before = performance.now() - LATE_MS;
     const all = [...this.#outboxes.values()].flatMap((outbox) => outbox.entries);

@@ -1,11 +1,14 @@
-/** Fragments rendered by the server: the visitor's card beside the thread, and today's figures in the top bar. */
+/** Data that the page requests again while it is open: the visitor's card, today's figures, and the agent's duty. */
 
 import { byId } from "../../chat/dom.js";
-import { fragment } from "../requests.js";
+import { fragment, get } from "../requests.js";
 
+/** @import { ConsoleAnswer } from "../requests.js" */
 /** @import { Store } from "./store.js" */
+/** @import { ConsoleState } from "./types.d.ts" */
 
 const RETRY_MS = 5000;
+const DUTY_INTERVAL_MS = 30_000;
 
 /** Shows the card of the visitor whose conversation is open. @param {Store} store */
 export function followCard(store) {
@@ -16,7 +19,8 @@ export function followCard(store) {
   store.subscribe(() => {
     const { row, current } = store;
     // Fetch the card again when one of these has changed.
-    const wantedKey = row && current ? [current, row.status, row.level, row.visitor_name, row.rating].join() : "";
+    const parts = row && [current, row.status, row.agent?.id, row.level, row.visitor_name, row.rating];
+    const wantedKey = parts && current ? parts.join() : "";
     if (wantedKey === drawnKey) return;
     drawnKey = wantedKey;
     empty.hidden = Boolean(wantedKey);
@@ -39,6 +43,16 @@ export function followCard(store) {
 
 // A page that is open past midnight must show the new day's figures.
 document.addEventListener("day-changed", drawToday);
+
+/** Keeps the agent's capacity and the routing policies up to date: supervisors change them at any time. @param {Store} store */
+export function followDuty(store) {
+  const load = async () => {
+    /** @type {ConsoleAnswer<Pick<ConsoleState, "me" | "policies">>} */
+    const answer = await get("duty");
+    if (answer.ok) store.refresh(answer.data);
+  };
+  setInterval(() => void load(), DUTY_INTERVAL_MS);
+}
 
 export function drawToday() {
   void fragment("today", "#today", { swapStyle: "outerHTML" });

@@ -4,12 +4,15 @@
 import { emptyThread, headOf, firstPageStart, withArrived, withNote, withPage } from "./threads.js";
 
 /** @import { MessageFrame, Row, ServerToConsole } from "../../chat/frames.d.ts" */
-/** @import { ConsoleInitialState, ConsoleState, ConsoleThread, OpenedThread } from "./types.d.ts" */
+/** @import { ConsoleInitialState, ConsoleState, ConsoleThread, OpenedThread, Policy } from "./types.d.ts" */
 
 /** @param {ConsoleInitialState} initial what the page contains @returns {ConsoleState} */
-export function initialState({ me, rows, waiting_count, presence }) {
+export function initialState({ me, rows, waiting_count, presence, policies, ...initial }) {
+  const seconds = initial.seconds_since_assignment;
+  const lastAssignedAt = seconds === null ? -Infinity : performance.now() - seconds * 1000;
+  const duty = { presence, presenceReason: initial.presence_reason, policies, lastAssignedAt };
   /** @type {ConsoleState} */
-  const empty = { me, presence, rows: {}, unlistedCount: 0, isQueueUncertain: false, threads: {}, typing: {}, edition: 0 };
+  const empty = { me, ...duty, rows: {}, unlistedCount: 0, isQueueUncertain: false, threads: {}, typing: {}, edition: 0 };
   return withLists(empty, rows, waiting_count);
 }
 
@@ -17,9 +20,12 @@ export function initialState({ me, rows, waiting_count, presence }) {
 export function apply(state, frame, now = performance.now()) {
   switch (frame.kind) {
     case "welcome":
-      return { ...withLists(state, frame.rows, frame.waiting_count), presence: frame.presence };
-    case "conversation":
-      return withRow(state, frame.row, frame.listed);
+      return withPresence(withLists(state, frame.rows, frame.waiting_count), frame.presence);
+    case "conversation": {
+      const after = withRow(state, frame.row, frame.listed);
+      const isNew = isAssigned(after, after.rows[frame.row.id]) && !isAssigned(state, state.rows[frame.row.id]);
+      return isNew ? { ...after, lastAssignedAt: now } : after;
+    }
     case "message":
       return withMessage(state, frame);
     case "messages":
@@ -29,7 +35,7 @@ export function apply(state, frame, now = performance.now()) {
     case "knowledge":
       return { ...state, edition: Math.max(state.edition, frame.edition) };
     case "presence":
-      return frame.staff === state.me.id ? { ...state, presence: frame.status } : state;
+      return frame.staff === state.me.id ? withPresence(state, frame.status, frame.reason) : state;
     case "is_typing":
       return { ...state, typing: { ...state.typing, [frame.conversation]: now + 6000 } };
     default:
@@ -54,9 +60,43 @@ export function open(state, { row, notes, values, messages }, wanted = row.last_
   return { ...state, threads: { ...state.threads, [row.id]: thread } };
 }
 
-/** Returns the agent's own conversations, active or in wrap-up. @param {ConsoleState} state */
+/** Returns the agent's own conversations, active or in wrap-up, emergencies first. @param {ConsoleState} state */
 export function mine(state) {
-  return Object.values(state.rows).filter((row) => row.agent?.id === state.me.id && row.status !== "waiting");
+  return urgentFirst(Object.values(state.rows).filter((row) => isAssigned(state, row)));
+}
+
+/** Tells whether the conversation is the agent's own. @param {ConsoleState} state @param {Row | undefined} row */
+function isAssigned({ me }, row) {
+  return row?.agent?.id === me.id && row.status !== "waiting";
+}
+
+/** Tells whether the conversation is an emergency, confirmed or not yet. @param {Row} row */
+export function isUrgent(row) {
+  return row.emergency === "raised" || row.emergency === "confirmed";
+}
+
+/** @param {Row[]} rows */
+function urgentFirst(rows) {
+  return rows.sort((one, other) => Number(isUrgent(other)) - Number(isUrgent(one)));
+}
+
+/** Returns the conversations that are offered to the agent, in queue order: emergencies first. @param {ConsoleState} state */
+export function offers(state) {
+  const own = Object.values(state.rows).filter((row) => isOffer(state, row));
+  return own.sort(compareQueueOrder);
+}
+
+/** Tells whether the conversation is offered to the agent. @param {ConsoleState} state @param {Row | undefined} row */
+export function isOffer({ me }, row) {
+  return row?.status === "waiting" && row.offered_to === me.id;
+}
+
+/** How a department works that was created after the page was loaded. @type {Policy} */
+const DEFAULT_POLICY = { mode: "pull", offer_seconds: 20, pause_seconds: 0, sleep_minutes: 5, capacity: null };
+
+/** Returns how the conversations of a department reach its agents. @param {ConsoleState} state @param {number} department */
+export function policyOf({ policies }, department) {
+  return policies[department] ?? DEFAULT_POLICY;
 }
 
 /** Returns the listed part of the queue, in its order. @param {ConsoleState} state */
@@ -93,7 +133,7 @@ function compareQueueOrder(one, other) {
 
 /** Returns the active conversations of other agents, for supervisors. @param {ConsoleState} state */
 export function team(state) {
-  return Object.values(state.rows).filter((row) => row.status === "active" && row.agent?.id !== state.me.id);
+  return urgentFirst(Object.values(state.rows).filter((row) => row.status === "active" && row.agent?.id !== state.me.id));
 }
 
 /** Returns the length of the queue, including conversations that are not listed. @param {ConsoleState} state */
@@ -117,17 +157,22 @@ function withLists(state, rows, count) {
   return { ...state, rows: listed, threads, unlistedCount: Math.max(0, count - shown), isQueueUncertain: false };
 }
 
+/** @param {ConsoleState} state @param {string} presence @param {string} [reason] @returns {ConsoleState} */
+function withPresence(state, presence, reason = presence === state.presence ? state.presenceReason : "") {
+  return { ...state, presence, presenceReason: reason };
+}
+
 /** @param {ConsoleState} state @param {Row} row @param {boolean} listed @returns {ConsoleState} */
 function withRow(state, row, listed) {
   const known = state.rows[row.id];
   if (known && row.revision < known.revision) return state;
   const rows = { ...state.rows };
-  let { isQueueUncertain } = state;
-  if (listed && !known && isUnlisted(state, row)) isQueueUncertain = true;
-  else if (listed) rows[row.id] = row;
+  const isBeyond = listed && !known && isUnlisted(state, row);
+  // An offer to this agent is shown, wherever it is in the queue.
+  if (listed && (!isBeyond || isOffer(state, row))) rows[row.id] = row;
   else if (known) delete rows[row.id];
-  else if (state.unlistedCount) isQueueUncertain = true;
-  const after = { ...state, rows, isQueueUncertain };
+  const wasUnlisted = isBeyond || (!listed && !known && state.unlistedCount > 0);
+  const after = { ...state, rows, isQueueUncertain: state.isQueueUncertain || wasUnlisted };
   return withThread(after, row.id, (thread) => ({ ...thread, row: newest(row, thread.row) }));
 }
 

@@ -1,8 +1,11 @@
 /** Holds the state and notifies its subscribers. Several changes in quick succession cause one notification. */
 
+import { serverNow } from "../server-clock.js";
+import { changesOf } from "./changes.js";
 import { apply, initialState, open } from "./state.js";
 
 /** @import { ServerToConsole } from "../../chat/frames.d.ts" */
+/** @import { Change } from "./changes.js" */
 /** @import { ConsoleInitialState, ConsoleState, ConsoleThread, OpenedThread } from "./types.d.ts" */
 
 export class Store {
@@ -12,6 +15,8 @@ export class Store {
   current = "";
   /** @type {((state: ConsoleState) => void)[]} */
   #subscribers = [];
+  /** @type {((changes: Change[]) => void)[]} */
+  #changeListeners = [];
   #isDue = false;
 
   /** @param {ConsoleInitialState} initial */
@@ -36,13 +41,26 @@ export class Store {
 
   /** @param {ServerToConsole} frame */
   dispatch(frame) {
+    const changes = changesOf(this.state, frame, serverNow());
     this.state = apply(this.state, frame);
+    if (changes.length) for (const listener of this.#changeListeners) listener(changes);
     this.changed();
+  }
+
+  /** Registers a function that is called with each frame's changes for the agent. @param {(changes: Change[]) => void} listener */
+  onChanges(listener) {
+    this.#changeListeners.push(listener);
   }
 
   /** @param {OpenedThread} answer */
   opened(answer) {
     this.state = open(this.state, answer, this.wanted || undefined);
+    this.changed();
+  }
+
+  /** Replaces what an administrator may have changed. @param {Pick<ConsoleState, "me" | "policies">} duty */
+  refresh({ me, policies }) {
+    this.state = { ...this.state, me, policies };
     this.changed();
   }
 

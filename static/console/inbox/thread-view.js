@@ -1,12 +1,14 @@
 /** The open conversation: its header, the available tools, and the scroll position. */
 
 import { isolated } from "../../chat/bidi.js";
-import { byId } from "../../chat/dom.js";
+import { byId, setText } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
-import { nameOf, isolatedName } from "./conversation-lists.js";
+import { awayText, emergencyReason, nameOf, isolatedName, offeredWords } from "./conversation-lists.js";
 import { MessageList } from "./message-list.js";
+import { find } from "../find.js";
 import { BASE } from "../requests.js";
-import { isRestricted } from "./state.js";
+import { isOffer, isRestricted, isUrgent } from "./state.js";
+import { obstacleTo } from "./workload.js";
 
 /** @import { Row } from "../../chat/frames.d.ts" */
 /** @import { UiStrings } from "../../chat/ui-strings.js" */
@@ -48,7 +50,10 @@ export class ThreadView {
     // A loaded image or a growing composer must not push the last message out of view.
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(byId("messages"));
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(this.#scroller);
-    setInterval(() => this.#drawTyping(), 1000);
+    setInterval(() => {
+      this.#drawTyping();
+      if (store.row) this.#drawAbout(store.row);
+    }, 1000);
     document.addEventListener("day-changed", () => this.draw());
   }
 
@@ -119,20 +124,26 @@ export class ThreadView {
     const strings = this.#strings;
     const { me } = this.#store.state;
     byId("conversation-name").textContent = nameOf(row, strings);
-    const about = [strings[row.level], this.#departments[row.department], isolated(row.subject)].filter(Boolean);
-    byId("conversation-about").textContent = about.join(" · ");
-    byId("conversation-about").dataset.level = row.level;
+    this.#drawAbout(row);
+    byId("conversation-emergency").hidden = !isUrgent(row);
+    setText(find(byId("conversation-emergency"), ".emergency-text"), strings[`emergency_${row.emergency}`] ?? "");
+    setText(byId("conversation-emergency-reason"), emergencyReason(row, strings));
     const isMine = row.agent?.id === me.id && row.status !== "waiting";
     const isOpen = row.status === "waiting" || row.status === "active";
+    const isOffered = isOffer(this.#store.state, row);
     const allowed = {
       any: true,
-      take: row.status === "waiting" && !isRestricted(this.#store.state, row),
+      offer: isOffered,
+      take: row.status === "waiting" && !isOffered && !obstacleTo(this.#store.state, row),
+      raise: isOpen && !isUrgent(row),
+      confirm: isOpen && row.emergency === "raised" && me.sees_all,
+      lower: isOpen && isUrgent(row) && me.sees_all,
       move: isOpen && (isMine || me.sees_all),
       note: true,
       end: isMine && row.status === "active",
       close: isMine && row.status !== "closed",
     };
-    for (const tool of byId("conversation-tools").querySelectorAll("[data-needs]")) {
+    for (const tool of byId("conversation-top").querySelectorAll("[data-needs]")) {
       const needs = /** @type {keyof typeof allowed} */ (/** @type {HTMLElement} */ (tool).dataset.needs);
       /** @type {HTMLElement} */ (tool).hidden = !allowed[needs];
     }
@@ -144,12 +155,23 @@ export class ThreadView {
     byId("conversation-state-exam").hidden = !isRestricted(this.#store.state, row);
   }
 
+  /** @param {Row} row */
+  #drawAbout(row) {
+    const strings = this.#strings;
+    const offer = offeredWords(this.#store.state, row, strings);
+    const level = strings[row.level];
+    const about = [awayText(row, strings), level, this.#departments[row.department], offer, isolated(row.subject)];
+    setText(byId("conversation-about"), about.filter(Boolean).join(" · "));
+    byId("conversation-about").dataset.level = row.level;
+  }
+
   /** @param {Row} row @param {boolean} isMine @returns {string} why the agent cannot write here, or "" */
   #readOnlyReason(row, isMine) {
     const strings = this.#strings;
     if (row.status === "closed") return strings.closed;
-    if (isRestricted(this.#store.state, row)) return strings.waiting_barred;
-    if (row.status === "waiting") return strings.waiting_first;
+    if (row.status === "abandoned") return strings.abandoned;
+    if (isOffer(this.#store.state, row)) return strings.offer_first;
+    if (row.status === "waiting") return strings[obstacleTo(this.#store.state, row) || "waiting_first"];
     if (!isMine) return fill(strings.not_mine, { name: row.agent ? `${isolated(row.agent.name)} ${row.agent.number}` : "" });
     if (row.status === "wrap_up") return row.ended_by === "visitor" ? strings.ended_by_visitor : strings.ended_by_agent;
     return "";

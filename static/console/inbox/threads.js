@@ -17,7 +17,7 @@ export function emptyThread(fields) {
   return { ...fields, messages: [], ahead: [], isLoaded: false };
 }
 
-/** Returns the last seq up to which no message is missing. @param {ConsoleThread} thread */
+/** Returns the seq of the last message before a gap; 0 if there are no messages. @param {ConsoleThread} thread */
 export function headOf(thread) {
   return thread.messages.at(-1)?.seq ?? 0;
 }
@@ -27,7 +27,7 @@ export function isBehind(thread) {
   return thread.isLoaded && (thread.ahead.length > 0 || thread.row.last_seq > headOf(thread));
 }
 
-/** Appends messages that arrived ahead of order, up to the next gap. @param {ConsoleThread} thread @returns {ConsoleThread} */
+/** Appends the messages that arrived too early and are now next in order, up to the next gap. @param {ConsoleThread} thread @returns {ConsoleThread} */
 function withPlaced(thread) {
   if (!thread.isLoaded) return thread;
   const messages = [...thread.messages];

@@ -1,4 +1,7 @@
-/** Script of the knowledge pages. Shows the URLs in answers as links, as the widget does. */
+/**
+ * Script of the knowledge pages. Shows the URLs in answers as links, as the widget does. Removes the draft of a saved
+ * point, and everything that this tab has stored when the person signs out.
+ */
 
 import { linkedText } from "../../chat/links.js";
 import { storage } from "../inbox/drafts.js";

@@ -33,7 +33,8 @@ function isField(field) {
 }
 
 /**
- * Returns whether a draft is equal to the saved form. Fields that the server fills in itself may differ.
+ * Returns whether a draft is equal to the form as the server has rendered it. Fields that the server fills in itself may
+ * differ, and so may surrounding white space.
  *
  * @param {Record<string, string>} draft
  * @param {Record<string, string>} now

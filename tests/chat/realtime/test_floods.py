@@ -54,7 +54,8 @@ def server(request: pytest.FixtureRequest, processes: Processes) -> AppServer:
 
 
 def send_until_cut(connection: socket.socket, first: bytes, again: bytes) -> tuple[int, bytes]:
-    """Send `first` once and then `again` repeatedly, without a pause, until the server disconnects.
+    """Send `first` once and then `again` repeatedly, without a pause, until the server disconnects or MANY bytes are
+    sent.
 
     Returns the number of bytes sent, and the bytes received.
     """

@@ -47,7 +47,8 @@ class Box(Screen):
 
 
 class Process:
-    """A fake server process: a hub that receives no notifications, and a sweep that runs one round at each call."""
+    """A fake server process: a hub that receives no notifications, and a sweep that runs one round at each call of
+    `round`."""
 
     def __init__(self) -> None:
         self.hub = Hub()

@@ -6,8 +6,8 @@
             ...                      # server.url, server.kill(), server.start(), server.log
 
 Leaving the block ends the processes and removes their folders, even after an exception. A server can be stopped, killed
-and started again in between; it keeps its port and its data. A server that cannot start raises `ServerFailed` with its
-log: a missing server is a failure, never a skip.
+and started again in between; it keeps its port and its data. A server that cannot start raises `ServerFailed`, also if
+its program is not installed: a missing server is a failure, never a skip.
 """
 
 from tests.harness.servers.app import AppServer

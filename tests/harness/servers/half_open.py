@@ -12,8 +12,8 @@ from tests.harness.servers.process import HOST
 
 
 class HalfOpenProxy:
-    """Forwards data in both directions. After `swallow`, the present WebSockets stay open, but nothing arrives over
-    them.
+    """Forwards data in both directions. `swallow` makes all open WebSockets half-open: they stay open, but deliver
+    nothing any more.
 
     WebSockets that are opened later work. HTTP requests always pass, because browsers detect failed requests
     themselves.
@@ -56,8 +56,8 @@ class HalfOpenProxy:
         return len(dead) // 2
 
     def is_given_up(self, within: float) -> bool:
-        """Wait until the client or the server closes its side of a half-open connection. Return False after `within`
-        seconds."""
+        """Wait at most `within` seconds until the client or the server closes its side of a half-open connection.
+        Return whether one of them has."""
         return self._given_up.wait(within)
 
     def _accept(self) -> None:

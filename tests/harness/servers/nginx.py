@@ -1,4 +1,5 @@
-"""nginx with the configuration files of deploy/. Only names, ports, paths and the certificate are filled in."""
+"""nginx with the configuration files of deploy/. Names, ports, paths and the certificate are filled in, and nginx does
+not listen on IPv6."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tests.harness.servers.process import HOST, Server, ServerFailed
 
 
 class PrivatePostgres(Server):
-    """A private PostgreSQL. `url` is its first database; `create_database()` adds more, each empty.
+    """A private PostgreSQL. `url` is the URL of its first database; `create_database()` adds more, each empty.
 
     `durable=False` turns fsync off. That is safe here: the data need not survive a crash of the machine, and killing a
     server process loses nothing that it has handed to the kernel. Tests of "accepted means committed" therefore keep
@@ -150,8 +150,9 @@ def create_database(url: str, name: str = "") -> str:
 def emptying(tables: Iterable[str]) -> bytes:
     """Return statements that empty these tables in one transaction, whether or not other tables refer to their rows.
 
-    The statements wait for open transactions that write, but not for those that only read. TRUNCATE waits for both
-    kinds. It also makes new files for every table, which takes fifty times as long as deleting the rows of a test.
+    The statements wait for open transactions that write to these tables, but not for those that only read. TRUNCATE
+    would wait for both kinds. It would also make new files for every table, which takes fifty times as long as deleting
+    the rows of a test.
     """
     names = [f'"{table}"' for table in tables]
     return "; ".join(

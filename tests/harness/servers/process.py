@@ -21,7 +21,8 @@ HOST = "127.0.0.1"
 
 
 class ServerFailed(RuntimeError):
-    """A server is missing, did not start, or did not stop. The message ends with the server's log."""
+    """A server's program is missing or failed, or a server did not start or did not stop in time. If the server's
+    process has been started, the message of a failed start or stop ends with the last part of the server's log."""
 
 
 def free_port() -> int:
@@ -142,8 +143,8 @@ class Server:
             self._process.send_signal(number)
 
     def wait(self) -> int | None:
-        """Wait until the server ends and return the exit code. After `stop_seconds`, kill it and raise
-        `ServerFailed`."""
+        """Wait until the server ends and return the exit code, or None if it was never started. After `stop_seconds`,
+        kill it and raise `ServerFailed`."""
         if self._process is None:
             return None
         try:
