@@ -69,9 +69,7 @@ def waiting(departments: Collection[int], limit: int) -> list[Waiting]:
 
 def online_agents(policies: Mapping[int, DepartmentPolicy]) -> list[Agent]:
     """Return the agents who are online, with their loads. Seven queries at most."""
-    rows = Presence.objects.filter(
-        status=PresenceStatus.ONLINE, seen_at__gte=presence.lease_start(), staff__is_active=True
-    )
+    rows = Presence.objects.filter(presence.is_valid(), status=PresenceStatus.ONLINE, staff__is_active=True)
     last = Assignment.objects.filter(agent=OuterRef("pk")).order_by("-id").values("at")[:1]
     people = list(Staff.objects.filter(pk__in=rows.values("pk")).annotate(last_assigned_at=Subquery(last)))
     if not people:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import presence
@@ -17,6 +18,7 @@ from chat.actions.presence import set_away
 from chat.models import Assignment, Conversation, Status
 from chat.protocol import ConversationChanged, Event, serializers
 from chat.realtime import delivery
+from core.models import Lease
 from routing.actions.agent_locks import lock_presences
 from routing.errors import OfferEnded
 from routing.matching import Choice
@@ -68,7 +70,7 @@ def make(choices: Sequence[tuple[Choice, Mapping[str, Any], int]]) -> None:
     """Offer locked, waiting conversations in the caller's transaction: each a choice, its row, and the seconds."""
     if not choices:
         return
-    now = timezone.now()
+    now = _database_now()
     # An offer whose conversation was taken or transferred meanwhile is still open.
     _settle([row["id"] for _, row, _ in choices], Offer.Outcome.WITHDRAWN)
     offers, rows = [], []
@@ -103,14 +105,10 @@ def expire() -> datetime | None:
 
     Returns the time at which the next offer expires, or None if none is open.
     """
-    now = timezone.now()
-    ends = [
-        until
-        for until in Conversation.objects.filter(offered_to__isnull=False).values_list(
-            "offered_until", flat=True
-        )
-        if until is not None
-    ]
+    offered = Conversation.objects.filter(offered_to__isnull=False).order_by()
+    found = list(offered.values_list("offered_until", Now()))
+    ends = [until for until, _ in found if until is not None]
+    now = max((now for _, now in found), default=timezone.now())
     if any(until <= now for until in ends):
         _expire(now)
     return min((until for until in ends if until > now), default=None)
@@ -141,6 +139,12 @@ def _has_missed_too_many(agent: int) -> bool:
     since = presence.since_of(agent)
     missed = [at for outcome, at in outcomes if outcome == Offer.Outcome.MISSED and at >= since]
     return len(missed) == MISSES_UNTIL_AWAY
+
+
+def _database_now() -> datetime:
+    """Return the time of the database, by which offers begin and end: the clocks of several servers differ."""
+    now: datetime = Lease.objects.values_list(Now(), flat=True)[:1].get()
+    return now
 
 
 def _open_offer(conversation: int) -> Offer | None:
