@@ -104,7 +104,7 @@ def test_contacts_are_read_from_a_file_with_times_of_the_bank(cast: Cast) -> Non
         assert not problems
         assert contacts == [
             Contact(
-                timezone.make_aware(datetime(2026, 11, 30, 9, 30)),
+                datetime(2026, 11, 30, 9, 30, tzinfo=timezone.get_default_timezone()),
                 cast.cards.pk,
                 frozenset({english.pk}),
                 True,
