@@ -28,7 +28,7 @@ class PolicyInline(RightsModelAdmin, admin.StackedInline):  # type: ignore[type-
     form = PolicyForm
     fk_name = "department"
     fieldsets = POLICY_FIELDSETS
-    verbose_name_plural = gettext_lazy("Routing policy. Without one, agents take conversations by hand.")
+    verbose_name = gettext_lazy("routing policy (without one, agents take conversations by hand)")
     extra = 0
 
 
