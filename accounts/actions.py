@@ -97,7 +97,7 @@ def _store_change(by: Staff, staff: Staff, departments: Collection[Department]) 
 
 
 def set_password(*, by: Staff, staff: Staff, password: str, keep_session: str = "") -> None:
-    """Set a staff member's password and end all their sessions except `keep_session`.
+    """Set a staff member's password, end all their sessions except `keep_session`, and close their open consoles.
 
     Setting another person's password requires the capability "set_up", and that person must choose a new one at the
     next sign-in. Callers must first ask `by` for their own password and check it.

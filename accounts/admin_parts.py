@@ -112,7 +112,7 @@ class AuditedListMixin:
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Paginator that counts and shows at most ROWS_PER_PAGE rows.
+    """Paginator that counts and shows at most ROWS_PER_PAGE rows in total, over all its pages.
 
     Counting a large table is slow. To find rows beyond this number, readers narrow the list with filters.
     """

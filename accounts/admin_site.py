@@ -43,9 +43,11 @@ class BankAdminSite(AdminSite):
         return with_recovery
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Redirect to LOGIN_URL, the only sign-in page; redirect signed-in staff to the admin index.
+        """Redirect to LOGIN_URL, the only sign-in page. Admin has none of its own, because LOGIN_URL limits password
+        attempts.
 
-        Admin has no sign-in page of its own, because LOGIN_URL limits password attempts.
+        Signed-in staff are redirected to the admin index, or to the page for a new password if they must choose one
+        first. Raises PermissionDenied for staff who are not allowed to use admin.
         """
         if request.user.is_authenticated:
             if request.user.must_change_password:

@@ -1,4 +1,4 @@
-"""The only functions that write the audit trail."""
+"""The only functions that make entries of the audit trail."""
 
 from datetime import timedelta
 from typing import Any

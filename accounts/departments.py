@@ -1,4 +1,4 @@
-"""All changes to departments. Changes to their names need approval, because visitors see the names in the widget's
+"""All changes to departments. Activating or renaming one needs approval, because visitors see the names in the widget's
 form."""
 
 from collections.abc import Sequence

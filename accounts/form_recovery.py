@@ -35,8 +35,8 @@ class RecoveredField:
 def recovery_page(request: HttpRequest, text: Any, *, status: int, may_resend: bool = True) -> HttpResponse:
     """Return a page with the reason for the refusal (`text`), the posted fields, and a button to send the fields again.
 
-    The button is left out if `may_resend` is false or the form contains a password or a secret. Passwords and secrets
-    are never shown.
+    The button is left out if `may_resend` is false, or if the form is empty or contains a password or a secret.
+    Passwords and secrets are never shown.
     """
     fields = list(_fields(request))
     context = {

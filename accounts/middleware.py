@@ -10,10 +10,10 @@ from accounts.models import Staff
 
 
 class RefusalAuditMiddleware:
-    """Add an audit entry for each PermissionDenied that a view raises for a staff member.
+    """Add an audit entry when a view raises PermissionDenied for a staff member.
 
-    It does nothing for the console's views: `console.gate` catches their PermissionDenied and writes the audit
-    entry.
+    Repeats within a minute are not recorded. The middleware does nothing for the console's views: `console.gate`
+    catches their PermissionDenied and writes the audit entry.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -124,8 +124,8 @@ def lock_own_conversation(staff: Staff, uuid: UUID) -> Conversation:
 def lock(pk: int) -> Conversation:
     """Lock and return a conversation by id, without checking rights. Raises NotFound.
 
-    The function waits until other transactions have released the lock, and then reads the values that they have
-    committed.
+    The function waits until other transactions have released the lock, and then reads the values of the conversation
+    that they have committed. The values of its visitor, agent, department and site may be older.
     """
     try:
         return (

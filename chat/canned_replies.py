@@ -32,7 +32,7 @@ def values_for(conversation: Conversation, staff: Staff) -> dict[str, str]:
 
 
 def fill_placeholders(text: str, values: Mapping[str, str]) -> str:
-    """Replace every placeholder that has a value. Other placeholders stay in the text."""
+    """Replace every placeholder whose value is not empty. Other placeholders stay in the text."""
     return _PLACEHOLDER.sub(lambda match: values.get(match[1]) or match[0], text)
 
 
@@ -45,7 +45,7 @@ def initials_of(title: str) -> str:
     """Return the pinyin spellings by which search finds a title, separated by spaces.
 
     There are spellings by the initials of the syllables and by full syllables. If characters have several readings,
-    there is one spelling for each combination. Letters and digits are kept.
+    there are up to MAX_SPELLINGS spellings of each kind. Letters and digits are kept.
     """
     initials = ""
     for spelling in spellings_of(title, MAX_SPELLINGS):

@@ -187,7 +187,8 @@ class TooFast(Refusal):
 
 
 class Unavailable(Refusal):
-    """The database did not answer. The client keeps the message and sends it again later."""
+    """The request was not carried out in time, usually because the database did not answer. The client repeats it
+    later."""
 
     code = "unavailable"
     http_status = 503

@@ -66,7 +66,7 @@ def frames() -> Bucket:
 def frame_bytes() -> Bucket:
     """Return the limit on bytes received on one socket.
 
-    The burst is four times the size of a dozen messages of maximum length, which leaves room for retries.
+    The burst is more than five times the size of a dozen frames of maximum length, which leaves room for retries.
     """
     return Bucket(burst=1024 * 1024, per_second=64 * 1024 * settings.POSTS_PER_SECOND)
 

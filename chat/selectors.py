@@ -1,8 +1,10 @@
-"""Functions that read many conversations, messages and other rows. Each docstring gives the number of database
-queries."""
+"""Functions that read many conversations, messages and other rows. Docstrings give the number of database queries.
+
+A queryset runs one query when it is evaluated.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import (
@@ -23,11 +25,11 @@ from accounts import presence
 from accounts.access import may, restricted_departments
 from accounts.models import Department, Presence, PresenceStatus, Staff
 from chat import batch_statements
-from chat.models import Conversation, Message, Status, Visitor
-from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, QueueFrame, Row, serializers
-from chat.queue_order import QUEUE_ORDER
+from chat.models import Assignment, Conversation, Message, Status, Visitor
+from chat.protocol import PAGE_OF_MESSAGES, MessageData, Messages, Row, serializers
+from chat.queue_estimates import RATE_WINDOW, QueuePace, QueuePosition, Waiting, positions_in
+from chat.queue_order import QUEUE_ORDER, URGENT
 
-DEFAULT_HANDLE_SECONDS = 180
 # A limit on the characters of a page of messages: Daphne sends no frame over 1 MiB, and a phone should not wait for
 # such a frame.
 PAGE_OF_CHARACTERS = 60_000
@@ -207,43 +209,62 @@ class LeastBusyColleagues:
         return least_busy
 
 
-def queue_positions(pks: list[int]) -> dict[int, QueueFrame]:
+# The waiting conversations of the departments in which the given ones wait, in queue order. Visitors who are away have
+# no position, unless the database does not know yet that they are back.
+_queues_of = batch_statements.PreparedSelect(
+    lambda: (
+        Conversation.objects.filter(
+            Q(visitor_away_since=None) | Q(pk__among=batch_statements.PARAM),
+            status=Status.WAITING,
+            department__in=Conversation.objects.filter(pk__among=batch_statements.PARAM).values("department"),
+        )
+        .order_by("department_id", *QUEUE_ORDER)
+        .values_list("department_id", "pk", "emergency", "waiting_since", "assigned_at")
+    )
+)
+_FROM_THE_QUEUE = (Assignment.Reason.TAKEN, Assignment.Reason.PUSHED, Assignment.Reason.OFFERED)
+
+
+def queue_positions(pks: Collection[int]) -> dict[int, QueuePosition]:
     """Return the queue positions of these conversations as a dict by id.
 
-    Conversations that no longer wait are left out. The estimated waiting time is the position times the department's
-    mean handle time of the last hour, divided by the number of agents online. At most four queries for each department.
+    Conversations that no longer wait are left out. Four queries, whatever the number of conversations and departments.
     """
-    wanted = set(pks)
-    departments = (
-        Conversation.objects.filter(pk__in=pks, status=Status.WAITING)
-        .order_by()
-        .values_list("department_id", flat=True)
-        .distinct()
+    wanted, now = set(pks), timezone.now()
+    queues: dict[int, list[Waiting]] = {}
+    for department, pk, emergency, since, assigned_at in _queues_of.rows(wanted):
+        waiting = Waiting(pk, emergency in URGENT, since, is_first_wait=assigned_at is None)
+        queues.setdefault(department, []).append(waiting)
+    if not queues:
+        return {}
+    capacities = presence.capacity_online(queues)
+    handle_times = _handle_times(queues, now)
+    taken: dict[int, list[datetime]] = {department: [] for department in queues}
+    recent = Assignment.objects.filter(
+        department__in=queues, at__gte=now - RATE_WINDOW, reason__in=_FROM_THE_QUEUE
     )
-    frames: dict[int, QueueFrame] = {}
-    for department in list(departments):
-        online = len(presence.online_ids(department))
-        seconds_each = _handle_seconds(department) / online if online else None
-        queue = (
-            Conversation.objects.filter(department=department, status=Status.WAITING)
-            .order_by(*QUEUE_ORDER)
-            .values_list("pk", flat=True)
+    for department, at in recent.order_by().values_list("department", "at"):
+        taken[department].append(at)
+    positions: dict[int, QueuePosition] = {}
+    for department, queue in queues.items():
+        pace = QueuePace.measured(
+            queue, taken[department], capacities.get(department, 0), handle_times.get(department), now
         )
-        for position, pk in enumerate(queue.iterator(chunk_size=2000), start=1):
-            if pk in wanted:
-                estimate = round(position * seconds_each) if seconds_each is not None else None
-                frames[pk] = QueueFrame(position, estimate, bool(online))
-    return frames
+        positions |= positions_in(department, queue, pace, wanted)
+    return positions
 
 
-def _handle_seconds(department: int) -> float:
-    hour_ago = timezone.now() - timedelta(hours=1)
-    mean = Conversation.objects.filter(
-        department=department, ended_at__gte=hour_ago, assigned_at__isnull=False, started_at__gte=hour_ago
-    ).aggregate(mean=Avg(ExpressionWrapper(F("ended_at") - F("assigned_at"), output_field=DurationField())))[
-        "mean"
-    ]
-    return mean.total_seconds() if mean else DEFAULT_HANDLE_SECONDS
+def _handle_times(departments: Collection[int], now: datetime) -> dict[int, timedelta]:
+    """Return the mean time from assignment to end of the conversations of the last hour, by department. One query."""
+    hour_ago = now - timedelta(hours=1)
+    duration = ExpressionWrapper(F("ended_at") - F("assigned_at"), output_field=DurationField())
+    ended = Conversation.objects.filter(
+        department__in=departments,
+        ended_at__gte=hour_ago,
+        assigned_at__isnull=False,
+        started_at__gte=hour_ago,
+    )
+    return dict(ended.order_by().values_list("department").annotate(mean=Avg(duration)))
 
 
 _token_generations = batch_statements.PreparedSelect(

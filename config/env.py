@@ -1,7 +1,7 @@
 """Functions that read typed values from environment variables.
 
-An invalid value raises ImproperlyConfigured with the variable's name. Instead of the variable NAME, NAME_FILE may give
-the path of a file with the value (container secrets).
+An invalid value raises ImproperlyConfigured with the variable's name. For values read with `text`, NAME_FILE may give
+the path of a file with the value instead of NAME (container secrets).
 """
 
 import os
@@ -14,7 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 def text(name: str, default: str | None = None) -> str:
     """Return the value of the variable, or the content of the file whose path is in `<name>_FILE`.
 
-    If neither variable is set, the result is `default`.
+    If neither variable is set, the result is `default`. Raises ImproperlyConfigured if there is no default, if both
+    variables are set, or if the file cannot be read.
     """
     value = os.environ.get(name)
     file = os.environ.get(f"{name}_FILE")

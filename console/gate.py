@@ -63,7 +63,8 @@ def open_to(*rights: str) -> Callable[[View[P]], PlainView[P]]:
     """Decorate a view so that only staff with at least one of these rights reach it.
 
     A Refusal becomes a response with its status: an HTML page for a page request, or JSON `{"refused": {...}}` in the
-    form of the socket's frame for a script.
+    form of the socket's frame for a script. PermissionDenied becomes the refusal NoRight. The view runs at most once
+    for each form key (`accounts.form_keys`).
     """
 
     def decorate(view: View[P]) -> PlainView[P]:
@@ -116,7 +117,7 @@ def knowledge_view(view: View[P]) -> PlainView[P]:
 
 
 def wants_page(request: HttpRequest) -> bool:
-    """Tell whether the response must be a page for a person, because neither a script nor htmx sent the request."""
+    """Return whether the response must be a page for a person, because neither a script nor htmx sent the request."""
     is_script = request.content_type == "application/json" or _by_htmx(request)
     return "text/html" in request.headers.get("Accept", "") and not is_script
 

@@ -37,8 +37,9 @@ def clock(request: HttpRequest) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Return the response to a POST with an invalid CSRF token.
 
-    A sign-in in any tab replaces the token, so the tokens of all open pages become invalid. Staff pages get the refusal
-    StalePage, or SignedOut if nobody is signed in. Other pages get a plain 403.
+    A sign-in in any tab replaces the token, so the tokens of all open pages become invalid. Scripts of staff pages get
+    the refusal StalePage, or SignedOut if nobody is signed in. Forms of staff pages get the recovery page. All other
+    requests get a plain page with status 403.
     """
     is_staff_page = request.path.startswith(("/console/", "/admin/"))
     if is_staff_page and not wants_page(request):

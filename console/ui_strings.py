@@ -28,6 +28,9 @@ def _message_strings() -> dict[str, str]:
         "ended_by_visitor": _("The customer ended the conversation. Choose a wrap-up code to close it."),
         "ended_by_agent": _("You ended the conversation. Choose a wrap-up code to close it."),
         "closed": _("This conversation is closed. You can still read it."),
+        "abandoned": _(
+            "This customer is away and has left the queue. If they return in time, they wait again."
+        ),
         "not_mine": _("{name} is handling this conversation. You can only read it."),
         "waiting_first": _("This customer is waiting. Take the conversation to answer."),
         "waiting_barred": _(
@@ -47,6 +50,7 @@ def _list_strings() -> dict[str, str]:
         "seconds": _("{count} s"),
         "minutes": _("{count} min"),
         "hours": _("{count} h {minutes} min"),
+        "left": _("left {time} ago"),
         "more_waiting": _("and {count} more"),
         "barred": _("exam required"),
         "took": _("You took the conversation with {name}."),

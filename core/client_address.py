@@ -15,9 +15,9 @@ def address_of(client: HttpRequest | Mapping[str, Any]) -> str | None:
     entry that the outermost proxy added to X-Forwarded-For. Without proxies, it is the peer of the connection. An IPv6
     address is returned as its /64 network, because one subscriber usually has a whole /64.
 
-    The result is None when there may be a proxy that the settings do not mention: when the peer is this machine, or
-    when LIANXIN_PROXY_COUNT is 0 and X-Forwarded-For is present. All clients of that proxy would share one limit, so no
-    limit by address applies to them.
+    The result is also None when there may be a proxy that the settings do not mention: when the peer is this machine,
+    or when LIANXIN_PROXY_COUNT is 0 and X-Forwarded-For is present. All clients of that proxy would share one limit, so
+    no limit by address applies to them.
     """
     peer, addresses = _peer_and_forwarded(client)
     count = settings.PROXY_COUNT
@@ -28,7 +28,8 @@ def address_of(client: HttpRequest | Mapping[str, Any]) -> str | None:
 
 
 def address_or_peer(request: HttpRequest) -> str:
-    """Return `address_of` the client, or the peer of the connection if the client's address is unknown.
+    """Return `address_of` the client. If it is unknown, return the peer of the connection, or "" if that is unknown,
+    too.
 
     Sign-in uses this function, because its limits must also apply to clients with an unknown address, and the audit
     trail must contain their attempts.

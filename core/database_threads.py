@@ -51,7 +51,7 @@ def release_slot() -> None:
     """Release the database connection and the concurrency slot of the current request.
 
     A view calls it before it waits for another thread. That thread may need the last connection of the pool. The free
-    slot lets further requests run, which may join the same batch of work.
+    slot lets further requests run, which may join the same batch of work. Inside a transaction, the connection is kept.
     """
     if not connection.in_atomic_block:
         close_old_connections()

@@ -1,9 +1,9 @@
 """Counters for rate limits, which all server processes share through Redis.
 
 Each counter belongs to the name of a limit and a key, such as a network address or a sign-in name. It starts with the
-first hit and is deleted when its time window ends. Redis stores an HMAC of the key, never the address or the name
-itself. Without Redis, or while Redis does not answer, each process has its own counters: more hits may then pass, but
-the service goes on.
+first hit and is deleted when its time window ends. Redis stores an HMAC of the key, never the key itself. Without
+Redis, or while Redis does not answer, each process has its own counters: more hits may then pass, but the service goes
+on.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """Creates the invented bank of the demo: departments, staff, site, texts, canned replies and wrap-up codes.
 
-Only missing objects are created. Existing ones are never changed, so that changes by users of the demo are kept.
+Only missing objects are created. Existing ones are not changed, so that changes by users of the demo are kept; only the
+list of origins that may embed the widget grows.
 """
 
 import json

@@ -30,8 +30,8 @@ class LoadedCounts:
 def load(site: Site) -> LoadedCounts:
     """Store the missing parts of the demo and return their numbers. Existing objects are not changed.
 
-    The parts are stored in order of time, each with a simulated clock set to its time. Runs in the caller's
-    transaction.
+    The parts are stored in order of time; a simulated clock is set for all parts that lie in the past. Runs in the
+    caller's transaction.
     """
     now = timezone.now()
     is_played = Conversation.objects.filter(site=site).exists()

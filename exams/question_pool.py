@@ -29,7 +29,7 @@ def candidates_for(exam: Exam) -> tuple[list[Candidate], dict[int, int]]:
     """Return the questions that a paper may contain, and the weights of the exam's shares by share id.
 
     A question that several shares cover counts only for the first of these shares. Two queries, plus one for each share
-    of a department and two for each share of a category.
+    of a department and two for each share of a category; three queries if the exam has no shares.
     """
     candidates: dict[int, Candidate] = {}
     for share, condition in _share_conditions(exam).items():

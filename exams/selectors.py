@@ -174,7 +174,7 @@ def questions_for_setting(
     """Return the questions that match all filters, newest first.
 
     `state` is a state of a question, or `look` for accepted questions whose point now has another published version.
-    One query when evaluated, plus one if a `category` is given.
+    The state `accepted` leaves these questions out. One query when evaluated, plus one if a `category` is given.
     """
     questions = Question.objects.select_related("point__published__category").order_by("-pk")
     is_current = Q(version=F("point__published__number"))
@@ -245,7 +245,10 @@ def marked_papers(
     *, since: date, until: date, department: int | None = None, exam: int | None = None
 ) -> QuerySet[Paper]:
     """Return the papers handed in from `since` to `until`, both days included; only of `department` or `exam`, if
-    given."""
+    given.
+
+    One query when evaluated.
+    """
     papers = Paper.objects.filter(submitted_at__date__gte=since, submitted_at__date__lte=until)
     if department is not None:
         members = Staff.departments.through._default_manager.filter(
@@ -302,9 +305,9 @@ def by_category(papers: QuerySet[Paper]) -> list[Figure]:
 
 
 def most_missed(papers: QuerySet[Paper]) -> list[Figure]:
-    """Return the points whose questions were answered worst, the worst point first. One query.
+    """Return at most MAX_MOST_MISSED points, those whose questions were answered worst, the worst first. One query.
 
-    Points with fewer than two answers are left out.
+    Points with fewer than two answers, or with right answers only, are left out.
     """
     rows = (
         PaperItem.objects.filter(
@@ -339,7 +342,10 @@ def open_appeals() -> QuerySet[Appeal]:
 
 
 def active_restrictions(departments: Iterable[Department] | None = None) -> QuerySet[QueueRestriction]:
-    """Return the queue restrictions because of required exams, lifted ones last. One query when evaluated."""
+    """Return the queue restrictions because of required exams, lifted ones last. One query when evaluated.
+
+    If `departments` is given, only the restrictions for these departments are returned.
+    """
     restrictions = QueueRestriction.objects.filter(key__startswith="exam/").select_related(
         "staff", "department"
     )

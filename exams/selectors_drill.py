@@ -17,7 +17,8 @@ def askable(staff: Staff, now: datetime) -> QuerySet[Question]:
     of exams that the person may still sit, and questions on anybody's open paper. While the person has an open paper,
     there are no drill questions.
 
-    One query, plus the queries of `exams.question_pool.eligible_for` for each exam that the person may still sit.
+    At most two queries for the exams that the person may still sit, plus one for each of their shares of a category.
+    One more query when evaluated.
     """
     writing = Paper.objects.filter(staff=staff, submitted_at__isnull=True)
     of_departments = Q(point__published__department__in=staff.departments.values("pk")) | Q(
@@ -35,7 +36,7 @@ def askable(staff: Staff, now: datetime) -> QuerySet[Question]:
 
 
 def exams_to_sit_first(staff: Staff, now: datetime) -> QuerySet[Exam]:
-    """Return the open exams that the person has not passed and may still sit. One query when evaluated."""
+    """Return the open exams that the person has not passed and may still sit. At most two queries when evaluated."""
     mine = Q(papers__staff=staff)
     return (
         Exam.objects.filter(

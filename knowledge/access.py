@@ -1,4 +1,4 @@
-"""Access checks of knowledge: all staff may read published points, and editors may read and change everything."""
+"""Access checks of knowledge: staff with `use_knowledge` may read published points, editors may read and change all."""
 
 from collections.abc import Iterable
 

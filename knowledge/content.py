@@ -60,7 +60,7 @@ class Content:
     valid_until: date | None = None
 
     def values(self) -> dict[str, Any]:
-        """Return the content by the field names of `Version`, with white space and unprintable characters cleaned."""
+        """Return the content by the field names of `Version`, with its texts cleaned by `core.text.cleaning`."""
         return {name: getattr(self, name) for name in FIELDS} | {
             "title": clean_line(self.title, 1000),
             "answer": _with_plain_breaks(clean_text(self.answer)),

@@ -10,10 +10,10 @@ MAX_CHARACTERS = 400
 
 
 def question_in(conversation: Conversation, before: int | None = None) -> tuple[str, int]:
-    """Return the visitor's text since the last answer, and the seq of the last message in it; ("", 0) if there is no
-    such text.
+    """Return the visitor's last consecutive messages as one text, and the seq of the last of them; ("", 0) if there are
+    none.
 
-    With `before`, only messages with a smaller seq count. One query.
+    Answers that follow these messages do not matter. With `before`, only messages with a smaller seq count. One query.
     """
     messages = Message.objects.filter(conversation=conversation, kind=MessageKind.TEXT)
     if before is not None:

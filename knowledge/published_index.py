@@ -1,4 +1,4 @@
-"""All published points and active branches in the memory of one process, searched without a database query.
+"""All published points and active branches in the memory of one process, so that most searches need no database query.
 
 Every change that a search must see raises the edition (`knowledge.actions.editions`). At most once a second, a lookup
 reads the number of the newest edition, by one query. If it has risen, the lookup reads the points and branches that

@@ -1,4 +1,4 @@
-"""Queries of knowledge. Each docstring says how many queries it makes."""
+"""Queries of knowledge. Docstrings say how many queries a function makes. A queryset makes one when it is evaluated."""
 
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -92,7 +92,7 @@ def shown_in(conversation: Conversation) -> list[Use]:
 
 
 def recipient_counts(point: Point) -> dict[int, int]:
-    """Return the number of messages made from each version of the point, by version number. One query."""
+    """Return the number of messages made from each version of the point, by version number. Two queries."""
     sources = {version.source: version.number for version in point.versions.all()}
     counts = (
         Message.objects.filter(source__in=sources).values("source").order_by().annotate(messages=Count("pk"))

@@ -1,4 +1,7 @@
-"""Queries for the console's pages of knowledge points. Each docstring says how many queries it makes."""
+"""Queries for the console's pages of knowledge points. Docstrings say how many queries a function makes.
+
+A queryset makes one when it is evaluated. A filter by category makes one more.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -13,7 +13,8 @@ from knowledge.models import Point, Use
 
 @dataclass(frozen=True)
 class RecipientFilter:
-    """The filters of a list of recipients. `known`: only with a customer reference. `before`: only older messages."""
+    """The filters of a list of recipients. `known`: only with a customer reference. `before`: only messages with a
+    lower id."""
 
     version: int | None = None
     since: date | None = None
@@ -32,8 +33,11 @@ class Recipient:
 
 
 def recipients_of(point: Point, wanted: RecipientFilter) -> QuerySet[Message]:
-    """Return every message made from the wanted versions of the point, newest first. One query, through the index of
-    `Message.source`."""
+    """Return every message made from the wanted versions of the point, newest first.
+
+    One query through the index of `Message.source` when evaluated, and before it one for the version numbers if
+    `wanted` names no version.
+    """
     numbers = (
         [wanted.version] if wanted.version is not None else point.versions.values_list("number", flat=True)
     )
@@ -66,6 +70,6 @@ def recipient_rows(messages: list[Message]) -> list[Recipient]:
 
 
 def recipient_count(point: Point, wanted: RecipientFilter) -> int:
-    """Return the number of visitors who received the answer. One query."""
+    """Return the number of visitors who received the answer. At most two queries."""
     messages = recipients_of(point, replace(wanted, before=None)).order_by()
     return messages.values("conversation__visitor").distinct().count()

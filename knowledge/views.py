@@ -106,7 +106,7 @@ def widget_view(
 def answers(site: Site, conversation: Conversation | None, body: SuggestionRequest) -> HttpResponseBase:
     """Take JSON `{text, token, language}` and return up to three public points, `{answers: [{source, title, text}]}`.
 
-    Answers with a low confidence are left out. As soon as an agent has joined the conversation, no answers are
+    Answers with a low confidence are left out. Once the conversation no longer waits for an agent, no answers are
     returned.
     """
     if conversation is not None and conversation.status != Status.WAITING:

@@ -90,7 +90,8 @@ _PATTERNS = [re.compile(f"({before}){data}", flags) for before, data, flags in _
 
 
 def mask(text: str) -> str:
-    """Return the text with # in place of each number, address and name that matches a pattern.
+    """Return the text with # in place of all personal data that matches a pattern, such as numbers, addresses and
+    names.
 
     Invisible characters are removed and full-width letters and digits become ASCII.
     """

@@ -30,7 +30,8 @@ class CandidateRecord:
 
 @dataclass(slots=True)
 class Explanation:
-    """Why an agent was chosen. `candidates` has the chosen agent first, then the one who was next.
+    """Why an agent was chosen. `candidates` has the chosen agent first, then those who were next, at most
+    MAX_CANDIDATES; `candidate_count` counts all.
 
     `left_out` counts the agents of the department who were no candidates, by reason: full, offered (has an open
     offer), paused, skill, tried, restricted.
@@ -38,11 +39,12 @@ class Explanation:
 
     rule: str
     waited_seconds: int
-    candidates: Sequence[CandidateRecord]
+    candidates: Sequence[CandidateRecord] = ()
+    candidate_count: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the explanation as it is stored. Only the first candidates are kept; `candidate_count` has all."""
+        """Return the explanation as it is stored."""
         return {
             "rule": self.rule,
             "waited_seconds": self.waited_seconds,
@@ -56,9 +58,9 @@ class Explanation:
                     "level": one.level,
                     "last_assigned_at": stamp(one.last_assigned_at) if one.last_assigned_at else None,
                 }
-                for one in self.candidates[:MAX_CANDIDATES]
+                for one in self.candidates
             ],
-            "candidate_count": len(self.candidates),
+            "candidate_count": self.candidate_count,
             "left_out": dict(self.left_out),
         }
 
@@ -66,4 +68,4 @@ class Explanation:
 def by_hand(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the explanation of a conversation that an agent took by hand."""
     waited = max(0, round((timezone.now() - row["waiting_since"]).total_seconds()))
-    return Explanation("by_hand", waited, ()).as_json()
+    return Explanation("by_hand", waited).as_json()

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
 
-from routing.explanations import CandidateRecord, Explanation
+from routing.explanations import MAX_CANDIDATES, CandidateRecord, Explanation
 from routing.loads import DEFAULT_POLICY, AgentLoad
 from routing.models import DepartmentPolicy, Mode
 
@@ -71,10 +72,11 @@ def match(
     agents: Sequence[Agent],
     policies: Mapping[int, DepartmentPolicy],
     now: datetime,
+    limit: int | None = None,
 ) -> list[Choice]:
     """Choose an agent for each waiting conversation, in the order of the queue, as far as there is free capacity.
 
-    The loads in `agents` are raised for each choice.
+    At most `limit` conversations get an agent. The loads in `agents` are raised for each choice.
     """
     by_department: dict[int, list[Agent]] = {}
     for agent in agents:
@@ -83,6 +85,8 @@ def match(
     choices: list[Choice] = []
     full: set[int] = set()
     for waiting in queue:
+        if len(choices) == limit:
+            break
         department = waiting.department
         if department in full and not waiting.is_emergency:
             continue
@@ -93,12 +97,12 @@ def match(
             if sum(left_out[reason] for reason in OF_THE_AGENT) == len(members):
                 full.add(department)
             continue
-        candidates.sort(key=lambda agent: _order(agent, waiting))
-        chosen = candidates[0]
-        records = [_record(agent, waiting) for agent in candidates]
+        first = nsmallest(MAX_CANDIDATES, candidates, key=lambda agent: _order(agent, waiting))
+        chosen = first[0]
+        records = [_record(agent, waiting) for agent in first]
         waited = max(0, round((now - waiting.waiting_since).total_seconds()))
-        rule = _rule(chosen, waiting)
-        choices.append(Choice(waiting, chosen.id, Explanation(rule, waited, records, left_out)))
+        explanation = Explanation(_rule(chosen, waiting), waited, records, len(candidates), left_out)
+        choices.append(Choice(waiting, chosen.id, explanation))
         chosen.load.add(department)
         chosen.load.offers += policy.mode == Mode.OFFER
         chosen.last_assigned_at = now
@@ -126,16 +130,20 @@ def _candidates(
             left_out["paused"] += 1
         else:
             able.append(agent)
+    if not waiting.skills:
+        return able, left_out
     skilled = [agent for agent in able if waiting.skills <= agent.skills.keys()]
     must_have_skill = now - waiting.waiting_since < timedelta(seconds=policy.skill_wait_seconds)
-    if skilled or (waiting.skills and must_have_skill and not waiting.is_emergency):
+    if skilled or (must_have_skill and not waiting.is_emergency):
         left_out["skill"] += len(able) - len(skilled)
         return skilled, left_out
     return able, left_out
 
 
 def _level(agent: Agent, waiting: Waiting) -> int:
-    return min((agent.skills.get(skill, 0) for skill in waiting.skills), default=0)
+    if not waiting.skills:
+        return 0
+    return min(agent.skills.get(skill, 0) for skill in waiting.skills)
 
 
 def _order(agent: Agent, waiting: Waiting) -> tuple[bool, float, int, datetime, int]:

@@ -30,25 +30,23 @@ import os
 import re
 import secrets
 import signal
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from scripts.checks import run_checks
+from scripts.child_programs import ChildPrograms
+from scripts.shifted_clock import bank_moment, shifted_clock
 from tests.harness.servers import PrivatePostgres, PrivateRedis, ServerFailed
 from tests.harness.servers.app import SLOW
 from tests.harness.servers.prepared import PREPARED_DIR
@@ -71,14 +69,7 @@ TESTS = {
 STEPS = ("browser", "main", "servers", "sqlite", "faults", "lint", "js")
 PYTEST_STEPS = ("browser", "main", "servers", "sqlite")
 NOTHING_SELECTED = "nothing selected"
-CHILD_STOP_SECONDS = 60
-# The default of LIANXIN_TIME_ZONE. The bank's day begins at midnight in this time zone.
-BANK_TIME = ZoneInfo("Asia/Shanghai")
 COUNTS = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|warnings?)\b")
-
-
-class Stopped(Exception):
-    """Raised instead of starting a program when the run is already stopping."""
 
 
 @dataclass
@@ -121,9 +112,7 @@ class Suite:
 
     pytest_arguments: Sequence[str]
     state: Path
-    _children: set[subprocess.Popen[bytes]] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _is_stopping: bool = False
+    programs: ChildPrograms = field(default_factory=ChildPrograms)
 
     def run(self, names: Sequence[str]) -> int:
         """Run the steps, print their results, and return the exit code."""
@@ -155,7 +144,7 @@ class Suite:
                 pool.shutdown(wait=False, cancel_futures=True)
                 # After Ctrl-C, the terminal has sent the signal to the children as well. A second signal would
                 # interrupt their clean-up.
-                self.stop(terminate=not isinstance(error, KeyboardInterrupt))
+                self.programs.stop(terminate=not isinstance(error, KeyboardInterrupt))
                 for future in running:
                     if not future.cancelled() and future.exception() is None and future.result() not in done:
                         show(future.result())
@@ -201,7 +190,7 @@ class Suite:
 
     def faults(self, output: TextIO) -> str:
         command = [sys.executable, "-m", "tests.faults", "--short", "--visitors", "12"]
-        return failure(self.call(command, self.environment({}), output))
+        return failure(self.programs.run(command, self.environment({}), output))
 
     def sqlite(self, output: TextIO) -> str:
         return self.pytest("sqlite", self.environment({}), output, "-m", "both_databases")
@@ -214,7 +203,7 @@ class Suite:
         if not files:
             return "tests/js has no tests"
         command = ["node", "--test", "--test-reporter=spec", *files]
-        return failure(self.call(command, self.environment({}), output))
+        return failure(self.programs.run(command, self.environment({}), output))
 
     # Methods that several steps use.
 
@@ -259,51 +248,10 @@ class Suite:
     def pytest(self, step: str, environment: Mapping[str, str], output: TextIO, *extra: str) -> str:
         options = [argument for argument in self.pytest_arguments if not is_path(argument)]
         command = [sys.executable, "-m", "pytest", *options, *extra, *self.paths(step)]
-        code = self.call(command, environment, output)
+        code = self.programs.run(command, environment, output)
         if code == pytest.ExitCode.NO_TESTS_COLLECTED:
             return NOTHING_SELECTED if self.pytest_arguments else "there are no tests"
         return failure(code)
-
-    def call(self, command: Sequence[str], environment: Mapping[str, str], output: TextIO) -> int:
-        """Run a program, wait until it ends, and return its exit code. Raises Stopped if the run is stopping."""
-        with self._lock:
-            if self._is_stopping:
-                raise Stopped
-            child = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=None if output is sys.stdout else subprocess.STDOUT,
-            )
-            self._children.add(child)
-        try:
-            return child.wait()
-        except BaseException as error:
-            # A signal interrupts the wait only in a step that runs alone, because signals never reach the threads of
-            # parallel steps.
-            self.stop(terminate=not isinstance(error, KeyboardInterrupt))
-            raise
-        finally:
-            with self._lock:
-                self._children.discard(child)
-
-    def stop(self, *, terminate: bool) -> None:
-        """Stop the run: start no more programs, wait at most CHILD_STOP_SECONDS for the running ones, then kill them.
-        With `terminate`, send them SIGTERM first."""
-        with self._lock:
-            self._is_stopping = True
-            children = list(self._children)
-        if terminate:
-            for child in children:
-                child.terminate()
-        deadline = time.monotonic() + CHILD_STOP_SECONDS
-        for child in children:
-            try:
-                child.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
 
 
 def show(step: Step) -> None:
@@ -325,28 +273,6 @@ def step_of(path: str) -> str:
 
 def failure(code: int) -> str:
     return f"exit code {code}" if code else ""
-
-
-def bank_moment(text: str) -> datetime:
-    """Parse a text like `2028-02-29 23:58` as a time in the bank's time zone. Raises ValueError for any other text, as
-    argparse requires."""
-    return datetime.fromisoformat(text).replace(tzinfo=BANK_TIME)
-
-
-def shifted_clock(moment: datetime, folder: Path) -> dict[str, str]:
-    """Compile a library that shifts the clock, and return the environment variables that load it into child processes.
-    Their clocks show `moment` at the time of this call, and go on from there.
-
-    All processes have the same offset, so their clocks agree. Monotonic clocks stay real, so timeouts and pauses keep
-    their length. Needs a C compiler (`cc`).
-    """
-    library = folder / "shifted_clock.so"
-    source = ROOT / "scripts/shifted_clock.c"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-Wall", "-o", library, source], check=True)
-    # Servers that run under another user account must be able to read the library, too.
-    folder.chmod(0o755)
-    seconds = round(moment.timestamp() - time.time())
-    return {"LD_PRELOAD": str(library), "SHIFTED_CLOCK_SECONDS": str(seconds)}
 
 
 def stop(number: int, _: FrameType | None) -> None:

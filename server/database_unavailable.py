@@ -1,4 +1,4 @@
-"""The response to a request while the database does not answer: 503 and a request to try again, not an error page."""
+"""The response while the database does not answer: 503 with the advice to try again, instead of Django's error page."""
 
 import logging
 from collections.abc import Callable

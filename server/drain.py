@@ -113,7 +113,10 @@ class Drain:
         self._task: asyncio.Task[None] | None = None
 
     def watch(self) -> None:
-        """Replace the SIGTERM handler of the server that runs this event loop. A second call does nothing."""
+        """Replace the SIGTERM handler of the server that runs this event loop, and wrap its SIGINT handler.
+
+        A second call on the same event loop does nothing.
+        """
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return
@@ -225,7 +228,7 @@ def _on_interrupt(
 def retries_ms(count: int) -> list[int]:
     """Return random delays before reconnection for `count` sockets, in ascending order.
 
-    They are spread so that on average RECONNECTS_PER_SECOND clients reconnect per second.
+    They are spread so that on average at most RECONNECTS_PER_SECOND clients reconnect per second.
     """
     spread = max(MIN_SPREAD_MS, count * 1000 / RECONNECTS_PER_SECOND)
     return sorted(round(MIN_RETRY_MS + uniform(0, spread)) for _ in range(count))

@@ -20,7 +20,7 @@ class Internal(NamedTuple):
 
 
 def check_internals(internals: tuple[Internal, ...]) -> None:
-    """Raise ImproperlyConfigured if one of the internals is missing."""
+    """Raise ImproperlyConfigured if one of the internals is missing or does not use the expected names."""
     for owner, name, used in internals:
         code = getattr(getattr(owner, name, None), "__code__", None)
         known = {*code.co_names, *code.co_varnames} if code else set()

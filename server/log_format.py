@@ -1,4 +1,4 @@
-"""Log formatters that never log message text, tokens or personal numbers.
+"""Log formatters that never log the text of chat messages, tokens or personal numbers.
 
 The message of an exception may contain them: PostgreSQL prints the row that broke a constraint, and `int()` prints the
 text that is not a number. Therefore a logged traceback contains the places in the code and the classes of the
@@ -32,8 +32,8 @@ MAX_PER_MINUTE = 30
 class Throttle(logging.Filter):
     """Pass at most `max_per_minute` records per minute from one line of code.
 
-    The first record of a later minute says how many were left out. Requests that Django refuses as suspicious become
-    warnings without their content, because strangers wrote it.
+    The first record of a later minute says how many were left out. Records about requests that Django refuses as
+    suspicious become warnings without content, because strangers wrote it.
     """
 
     def __init__(self, max_per_minute: int = MAX_PER_MINUTE) -> None:

@@ -59,7 +59,8 @@ Info("lianxin_build", "Versions of Lianxin, Python and Django.", registry=regist
 
 
 def stored() -> list[Metric]:
-    """Read the gauges from the database. Four queries over indexes of open conversations."""
+    """Read the gauges from the database. Four queries; those of conversations use indexes of open conversations
+    only."""
     waiting = GaugeMetricFamily("lianxin_waiting", "Visitors in the queue.", labels=["department"])
     longest = GaugeMetricFamily(
         "lianxin_longest_wait_seconds",
@@ -78,11 +79,19 @@ def stored() -> list[Metric]:
         count, since = queues.get(code, (0, None))
         waiting.add_metric([code], count)
         longest.add_metric([code], (at - since).total_seconds() if since else 0)
-    active = Conversation.objects.filter(status=Status.ACTIVE).order_by().count()
+    others = Conversation.objects.filter(status__in=(Status.ACTIVE, Status.ABANDONED)).order_by()
+    counts = dict(others.values_list("status").annotate(Count("pk")))
     return [
         waiting,
         longest,
-        GaugeMetricFamily("lianxin_active", "Conversations assigned to an agent.", active),
+        GaugeMetricFamily(
+            "lianxin_active", "Conversations assigned to an agent.", counts.get(Status.ACTIVE, 0)
+        ),
+        GaugeMetricFamily(
+            "lianxin_abandoned",
+            "Visitors who have left the queue and may still return to their place.",
+            counts.get(Status.ABANDONED, 0),
+        ),
         GaugeMetricFamily("lianxin_agents_online", "Agents who are online.", len(presence.online_ids())),
     ]
 

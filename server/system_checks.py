@@ -14,7 +14,10 @@ MIN_KEY_CHARACTERS = 10
 
 
 def refuse_unsafe() -> None:
-    """Run the checks in a server process, which does not run system checks. Raises ImproperlyConfigured for errors."""
+    """Run these checks in a server process, because Django runs them only in management commands.
+
+    Raises ImproperlyConfigured if a check finds an error; warnings are ignored.
+    """
     checks = (own_origins, hosts, production, notifications)
     errors = [message for check in checks for message in check() if message.is_serious()]
     if errors:
@@ -135,7 +138,7 @@ def proxies(**_: Any) -> list[CheckMessage]:
 
 @register()
 def notifications(**_: Any) -> list[CheckMessage]:
-    """Check that Redis and PostgreSQL are used together."""
+    """Refuse Redis with SQLite, and warn about PostgreSQL without Redis."""
     on_postgresql = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
     if settings.REDIS_URL and not on_postgresql:
         return [

@@ -91,8 +91,8 @@ def request_approval(*, by: Staff, kind: str, proposal: RequestDraft) -> Approva
 def request_many(*, by: Staff, kind: str, proposals: Sequence[RequestDraft]) -> int:
     """Store many requests for approval with a few SQL statements, for imports; return their number.
 
-    Each proposal has the same effect as a call of `request_approval`. Every proposal must have a `subject`, and no two
-    proposals may have the same one.
+    As with `request_approval`, each new request replaces a pending one for the same record, here even one with the same
+    content, and keeps its authors. Every proposal must have a `subject`, and no two proposals may have the same one.
     """
     with transaction.atomic():
         digests = {

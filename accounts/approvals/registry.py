@@ -17,7 +17,7 @@ from accounts.models import Staff
 class Kind(ABC):
     """A kind of change that needs approval: who may approve it, how it is shown, and how it is written.
 
-    Every method runs in the caller's transaction.
+    The methods that lock, compare or write the record run in the caller's transaction.
     """
 
     name: ClassVar[str]

@@ -42,7 +42,10 @@ def written_by(staff: Staff) -> QuerySet[ApprovalRequest]:
 
 
 def recently_decided(staff: Staff, limit: int = 20) -> list[ApprovalRequest]:
-    """Return the newest closed requests that a staff member wrote or decided. One query."""
+    """Return at most `limit` closed requests that a staff member wrote or decided, newest first. One query.
+
+    Superseded requests are left out.
+    """
     closed = ApprovalRequest.objects.exclude(state__in=(State.PENDING, State.SUPERSEDED))
     mine = closed.filter(Q(authors=staff) | Q(decided_by=staff)).distinct()
     return list(mine.select_related("decided_by").order_by("-decided_at", "-pk")[:limit])

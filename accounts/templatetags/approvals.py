@@ -1,4 +1,4 @@
-"""The template tag for the navigation that counts the requests waiting for the reader's approval."""
+"""The template tag that returns, for the navigation, the number of requests waiting for the reader's approval."""
 
 from django import template
 

@@ -50,7 +50,8 @@ def transfer_to_agent(*, staff: Staff, uuid: UUID, to: Staff, note: str = "") ->
 
 
 def transfer_to_department(*, staff: Staff, uuid: UUID, to: Department, note: str = "") -> Conversation:
-    """Put an open conversation into a department's queue. The time it has already waited still counts there.
+    """Put an open conversation into a department's queue. The time it has already waited still counts there. Does
+    nothing if it already waits there.
 
     Raises NotAssigned, ConversationClosed, NotFound.
     """

@@ -43,8 +43,9 @@ class AssignmentResult:
 def assign(assignments: Sequence[AssignmentResult]) -> None:
     """Assign conversations in the caller's transaction, and announce the changes when it commits.
 
-    Six statements, whatever the number of conversations. Raises IntegrityError if a conversation already has an agent,
-    or if a `client_id` has already been used to take another conversation.
+    An earlier assignment of these conversations ends. Raises IntegrityError if a conversation has a current assignment
+    although its row has no agent, or if a `client_id` has already been used to take another conversation. At most five
+    statements for any number of conversations, plus one for each department.
     """
     if not assignments:
         return

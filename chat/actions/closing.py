@@ -17,11 +17,19 @@ def end(conversation: Conversation, *, by: str) -> None:
     conversation.offered_to = conversation.offered_until = None
     if conversation.agent_id is None:
         conversation.status, conversation.closed_at = Status.CLOSED, now
-        change.add_event("left_queue", gettext_noop("The visitor left the queue."))
+        change.add_event(
+            "left_queue",
+            gettext_noop("The visitor left the queue."),
+            to_visitor=gettext_noop("You left the queue."),
+        )
     else:
         conversation.status = Status.WRAP_UP
         if by == "visitor":
-            change.add_event("ended", gettext_noop("The visitor ended the conversation."))
+            change.add_event(
+                "ended",
+                gettext_noop("The visitor ended the conversation."),
+                to_visitor=gettext_noop("You ended the conversation."),
+            )
         else:
             change.add_event("ended", gettext_noop("The agent ended the conversation."))
     conversation.digest = digest_of(conversation)

@@ -32,8 +32,11 @@ class ConversationChange:
         self._before = (conversation.status, conversation.agent_id, conversation.department_id)
         self._events: list[dict[str, Any]] = []
 
-    def add_event(self, code: str, msgid: str, /, **values: Any) -> None:
-        """Insert an event message. `msgid` (gettext_noop) is translated into the language of the conversation."""
+    def add_event(self, code: str, msgid: str, /, *, to_visitor: str = "", **values: Any) -> None:
+        """Insert an event message. `msgid` (gettext_noop) is translated into the language of the conversation.
+
+        If `to_visitor` is given, the visitor's screen shows this text instead.
+        """
         conversation = self._conversation
         conversation.last_seq += 1
         conversation.last_message_at = timezone.now()
@@ -45,6 +48,7 @@ class ConversationChange:
             msgid,
             values,
             conversation.last_message_at,
+            to_visitor=to_visitor,
         )
         Message.objects.create(**message)
         self._events.append(message)
@@ -85,11 +89,25 @@ def current_row(conversation: Conversation) -> Row:
 
 
 def event_message(
-    pk: int, seq: int, language: str, code: str, msgid: str, values: Mapping[str, str], at: datetime
+    pk: int,
+    seq: int,
+    language: str,
+    code: str,
+    msgid: str,
+    values: Mapping[str, str],
+    at: datetime,
+    *,
+    to_visitor: str = "",
 ) -> dict[str, Any]:
-    """Return the columns of an event message of conversation `pk`, with `msgid` translated to `language`."""
+    """Return the columns of an event message of conversation `pk`, with its texts translated to `language`.
+
+    The record and the screens of staff have the text `msgid`. The visitor's screen shows `to_visitor` if it is given.
+    """
+    payload = {"code": code}
     with translation.override(language_code(language)):
         body = gettext(msgid) % values
+        if to_visitor:
+            payload["to_visitor"] = gettext(to_visitor) % values
     return {
         "conversation_id": pk,
         "seq": seq,
@@ -99,7 +117,7 @@ def event_message(
         "author_name": "",
         "agent_id": None,
         "body": body,
-        "payload": {"code": code},
+        "payload": payload,
         "at": at,
         "terms": terms_of(body),
     }

@@ -66,8 +66,8 @@ def identify(
 def log_out(*, visitor: Visitor) -> None:
     """Void every token of the visitor.
 
-    The conversation of an identified customer stays open for the next sign-in. The conversation of any other visitor
-    ends, because only this browser could have found it again.
+    The conversation of an identified customer stays open for the next sign-in, and the customer is no longer verified.
+    The conversation of any other visitor ends, because only this browser could have found it again.
     """
     with transaction.atomic():
         stored = Visitor.objects.select_for_update(of=("self",)).get(pk=visitor.pk)
@@ -85,8 +85,8 @@ def log_out(*, visitor: Visitor) -> None:
 def lapse_identities() -> int:
     """Change the level of visitors whose verification is older than LIANXIN_VERIFIED_MINUTES to "claimed".
 
-    Returns the number of changed visitors. Every process runs this periodic job once a minute (`core.periodic`);
-    repeats are harmless.
+    At most LAPSE_BATCH visitors are changed in one call. Returns their number. Every process runs this periodic job
+    once a minute (`core.periodic`); repeats are harmless.
     """
     is_old = Q(verified_at__lt=verified_since()) | Q(verified_at__isnull=True)
     lapsed = Visitor.objects.filter(is_old, level=Level.VERIFIED)
@@ -162,11 +162,10 @@ def _void_tokens(visitor: Visitor) -> None:
 
 
 def _move_open_conversation(former: Visitor | None, verified: Visitor) -> None:
-    """Move the open conversation of an unidentified visitor to the verified visitor.
+    """Move the open conversation of `former`, unless `former` is a customer, to the verified visitor.
 
-    If the verified visitor already has an open conversation, that conversation continues. The conversation of the
-    unidentified visitor then ends, because no screen shows it any more. The name and level of the verified visitor are
-    announced.
+    If the verified visitor already has an open conversation, that conversation continues. The conversation of `former`
+    then ends, because no screen shows it any more. The name and level of the verified visitor are announced.
     """
     anonymous = former if former is not None and not former.is_customer else None
     owners = {visitor.pk for visitor in (anonymous, verified) if visitor is not None}

@@ -10,6 +10,7 @@ from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
 from chat import batch_statements, emergencies, selectors
+from chat.actions import visitor_presence
 from chat.actions.repeated_posts import StoredPost, find_stored
 from chat.archive.search_terms import terms_of
 from chat.errors import ConversationClosed, NotAssigned, NotFound, Refusal, WrittenForAnotherConversation
@@ -25,6 +26,7 @@ from chat.protocol import (
     serializers,
     stamp,
 )
+from chat.realtime import delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,10 @@ def post_batch(
     and this batch adds the values that it writes. They may be outdated, so no post is refused because of them: before a
     refusal, the conversation is read from the database.
 
-    A post with the `client_id` of a stored message gets the first answer again. A visitor's post is compared with the
-    messages of all conversations of that visitor. Raises django.db.Error when the database fails. Some posts may be
-    stored all the same, for example if the answer to a commit was lost. Calling this function again with the same posts
-    is harmless.
+    A post with the `client_id` of a stored message gets the first answer again, or ClientIdReused if its content
+    differs. A visitor's post is compared with the messages of all conversations of that visitor. Raises django.db.Error
+    when the database fails. Some posts may be stored all the same, for example if the answer to a commit was lost.
+    Calling this function again with the same posts is harmless.
     """
     outcomes: dict[int, Outcome] = {}
     events: list[Event] = []
@@ -184,7 +186,7 @@ class _Batch:
         refusal: Refusal | None = None
         if post.written_for not in (None, row["uuid"]):
             refusal = WrittenForAnotherConversation()
-        elif row["status"] not in (Status.WAITING, Status.ACTIVE):
+        elif row["status"] not in (Status.WAITING, Status.ACTIVE) and not self._comes_back(post, row):
             refusal = ConversationClosed()
         elif post.agent is not None and row["agent_id"] != post.agent.id:
             refusal = NotAssigned()
@@ -195,6 +197,18 @@ class _Batch:
             if stored.is_repeated_by(post):
                 return stored.answer_to(post)
         return refusal or self._add_message(post, row)
+
+    def _comes_back(self, post: Post, row: dict[str, Any]) -> bool:
+        """Return a visitor who has abandoned the queue and writes again to the former place, if there is time left.
+
+        Returns whether that was possible.
+        """
+        if row["status"] != Status.ABANDONED or post.agent is not None:
+            return False
+        if not visitor_presence.bring_back([post.pk], delivery.hub.process):
+            return False
+        row.update(selectors.row_values_by_pk([post.pk])[post.pk])
+        return True
 
     def _look_up(self) -> None:
         if not self._is_looked_up:

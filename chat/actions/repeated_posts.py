@@ -59,7 +59,7 @@ _COLUMNS = (
 
 
 def find_stored(posts: Sequence[Post]) -> dict[UUID, list[StoredPost]]:
-    """Return the stored messages that these posts may repeat, as lists by `client_id`. One query."""
+    """Return the stored messages that these posts may repeat, as a dict of lists by `client_id`. One query."""
     # Search by conversation, because there is no index on client_id alone. A batch has few conversations.
     conversations = Conversation.objects.filter(
         Q(pk__in={post.pk for post in posts})

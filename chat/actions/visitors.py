@@ -7,11 +7,13 @@ from django.utils import timezone
 
 from accounts.models import Department
 from chat import access
+from chat.actions import visitor_presence
 from chat.actions.closing import end
 from chat.actions.events import ConversationChange, current_row, show_visitor
 from chat.errors import FormIncomplete, RatingRefused
 from chat.models import (
     CURRENT_FIRST,
+    RESUMABLE,
     Conversation,
     FormField,
     Level,
@@ -36,11 +38,15 @@ def start_conversation(
     language: str = "zh",
     page: str = "",
     device: str = "",
+    process: str = "",
 ) -> Conversation:
     """Start a conversation, and create the visitor if this is the visitor's first.
 
     If the visitor has an open conversation, or one with the same `client_id`, that conversation is returned instead.
-    Raises FormIncomplete if a required answer is missing.
+    So is a conversation that the visitor has abandoned, if there is still time to return to the former place.
+
+    `process` is the server process to which the visitor is connected, if any. Raises FormIncomplete if a required
+    answer is missing.
     """
     fields = list(site.form_fields.all())
     answers = {field.key: clean_line(form.get(field.key, ""), MAX_ANSWER_CHARACTERS) for field in fields}
@@ -53,8 +59,10 @@ def start_conversation(
             )
             existing = (
                 visitor.conversations.filter(client_id=client_id).first()
-                or visitor.conversations.filter(status__in=(Status.WAITING, Status.ACTIVE)).first()
+                or visitor.conversations.filter(status__in=RESUMABLE).order_by(*CURRENT_FIRST).first()
             )
+            if existing is not None and existing.status == Status.ABANDONED:
+                existing = _brought_back(existing, process)
             if existing is not None:
                 return existing
             name = clean_line(next((answers[f.key] for f in fields if f.kind == FormField.Kind.NAME), ""), 60)
@@ -77,6 +85,7 @@ def start_conversation(
                 form=answers,
                 page=page.replace("\x00", "").split("?")[0].split("#")[0][:300],
                 device=device.replace("\x00", "")[:20],
+                visitor_process=process,
             )
             row = current_row(conversation)
             before = ("", None, conversation.department_id)
@@ -90,10 +99,22 @@ def start_conversation(
         return existing
 
 
+def _brought_back(conversation: Conversation, process: str) -> Conversation | None:
+    """Return the visitor of an abandoned conversation to the queue. Returns None if the time for that is over."""
+    if not visitor_presence.bring_back([conversation.pk], process):
+        return None
+    conversation.refresh_from_db()
+    return conversation
+
+
 def _destination(
     site: Site, fields: list[FormField], answers: dict[str, str], topic: int | None
 ) -> tuple[Department, str]:
-    """Return the department and the subject chosen in the form or by a quick topic."""
+    """Return the department of a new conversation, and its subject.
+
+    A department chosen in the form comes before that of the quick topic, and the site's department comes last. The
+    subject is the label of the quick topic, or "" if there is none or the form determined the department.
+    """
     for field in fields:
         if field.kind == FormField.Kind.DEPARTMENT and answers[field.key]:
             chosen = Department.objects.filter(code=answers[field.key], is_active=True).first()

@@ -4,8 +4,8 @@ Spreadsheet programs execute a cell whose text begins like a formula (OWASP ASVS
 with one of STARTERS, or with an apostrophe, therefore gets an apostrophe in front. To get the stored text back, remove
 the apostrophe from every text that begins with one.
 
-In all columns except the last, open bidirectional marks in a text are closed. Otherwise they would reverse the columns
-that follow.
+Open bidirectional marks in a text are closed, because they would reverse the columns that follow. The text of a message
+is left as it is, because it is the last column.
 """
 
 import re
@@ -39,7 +39,8 @@ def quote_formula(text: str) -> str:
 
 
 class TooManyRows(ValueError):
-    """Raised when an export has more than MAX_ROWS rows. Admin shows the error's message and exports nothing."""
+    """Raised when an export has more than MAX_ROWS rows, or is based on a search with too many results. Admin shows the
+    error's message and exports nothing."""
 
 
 class Table(Resource):

@@ -8,9 +8,8 @@ from chat.models import Attachment, Conversation, Status
 def audit_reading(staff: Staff, conversation: Conversation, *, where: str) -> None:
     """Add an audit entry: the staff member has read the messages of a conversation.
 
-    Reading a closed conversation is recorded every time. Reading any other conversation is recorded once per reader and
-    day. Nothing is recorded for an unclosed conversation that is assigned to the reader or waits in one of the reader's
-    departments.
+    Reading a closed conversation is recorded every time. Reading any other conversation is recorded at most once a day
+    for each reader, and not at all if it is the reader's own work (`is_own_work`).
     """
     if conversation.status == Status.CLOSED:
         audit.record(staff, "transcript.read", conversation, where=where)
@@ -21,8 +20,8 @@ def audit_reading(staff: Staff, conversation: Conversation, *, where: str) -> No
 def audit_first_glance(staff: Staff, conversation: Conversation, *, where: str) -> None:
     """Add an audit entry: the staff member has read a part of a conversation, such as the visitor's card or the notes.
 
-    At most one entry is written per reader and day, and none if the conversation is the reader's own work
-    (`is_own_work`).
+    At most one entry is written for each reader, conversation and day, and none if the conversation is the reader's own
+    work (`is_own_work`).
     """
     if not is_own_work(staff, conversation):
         audit.record_once_a_day(staff, "conversation.read", conversation, where=where)
@@ -31,7 +30,7 @@ def audit_first_glance(staff: Staff, conversation: Conversation, *, where: str) 
 def audit_file(staff: Staff, attachment: Attachment, *, where: str) -> None:
     """Add an audit entry: the staff member has opened a customer's file.
 
-    At most one entry is written per reader and day, and none if the conversation is the reader's own work
+    At most one entry is written for each reader, file and day, and none if the conversation is the reader's own work
     (`is_own_work`).
     """
     if not is_own_work(staff, attachment.conversation):

@@ -25,8 +25,8 @@ MAX_EXAMINED = 2000
 SCANNED_MESSAGES = 30_000
 # If at most this many candidates are left, fetch all their ids at once. The ids take 40 KB.
 MAX_CANDIDATE_IDS = 5000
-# The number of candidates to fetch at once after the first query did not fill the page. For a reader who does not see
-# all conversations, it is also the size up to which the batches of ids grow.
+# The number of candidates that each query fetches if the first one did not fill the page. For a reader who does not see
+# all conversations, the batches of ids grow up to this size.
 CANDIDATE_BATCH = 500
 ROW = ("pk", "conversation_id", "body")
 EXCERPT_BEFORE, EXCERPT_AFTER = 24, 60
@@ -130,7 +130,10 @@ def _hits(pks: list[int], runs: list[str]) -> list[SearchHit]:
 def conversations_with(
     conversations: QuerySet[Conversation], text: str, limit: int = 1000
 ) -> tuple[list[int], bool]:
-    """Return the ids of the conversations that contain a match, newest first, and whether there may be more."""
+    """Return the ids of at most `limit` conversations that contain a match, and whether there may be more.
+
+    The conversation with the newest match comes first.
+    """
     matching: dict[int, None] = {}
     before: int | None = None
     for _ in range(5):

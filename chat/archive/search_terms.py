@@ -34,7 +34,10 @@ def normalized(text: str) -> str:
 
 def terms_of(text: str) -> list[str]:
     """Return the distinct terms of a text for the index: CJK characters, pairs of adjacent CJK characters, and
-    words."""
+    words.
+
+    Runs of the text after the first _MAX_TERMS terms are left out.
+    """
     terms: dict[str, None] = {}
     for match in _RUNS.finditer(normalized(text)):
         cjk, word = match.groups()
@@ -53,7 +56,8 @@ def terms_of(text: str) -> list[str]:
 def query_terms(text: str) -> list[str]:
     """Return the terms of a query; a message must contain all of them to match.
 
-    The terms are the words, the pairs of adjacent CJK characters, and every CJK character that stands alone.
+    The terms are the words, the pairs of adjacent CJK characters, and every CJK character that stands alone. Only the
+    first 200 characters of the query count.
     """
     terms: dict[str, None] = {}
     for match in _RUNS.finditer(normalized(text)[:200]):
@@ -67,7 +71,10 @@ def query_terms(text: str) -> list[str]:
 
 def runs_of(text: str) -> list[str]:
     """Return the runs of a query: words, and sequences of CJK characters. A match must contain each run in one
-    piece."""
+    piece.
+
+    Only the first 200 characters of the query count.
+    """
     return list(dict.fromkeys(match[0] for match in _RUNS.finditer(normalized(text)[:200])))
 
 

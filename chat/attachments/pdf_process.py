@@ -73,7 +73,8 @@ def revisions(data: bytes) -> list[bytes]:
 
 
 def check(data: bytes, *, is_whole: bool) -> None:
-    """Check every object in one revision of the file. Raises ActiveContent, NestedTooDeep or an error of pikepdf.
+    """Check every object in one revision of the file. Raises ActiveContent, NestedTooDeep or an error of pikepdf, and
+    ValueError if the file has no pages.
 
     `is_whole` is true for the complete file. Other revisions that cannot be opened are skipped.
     """

@@ -1,4 +1,13 @@
-from chat.models.conversation import CURRENT_FIRST, OPEN, Assignment, Conversation, Emergency, Rating, Status
+from chat.models.conversation import (
+    CURRENT_FIRST,
+    OPEN,
+    RESUMABLE,
+    Assignment,
+    Conversation,
+    Emergency,
+    Rating,
+    Status,
+)
 from chat.models.emergency_rule import EmergencyRule
 from chat.models.message import Attachment, AuthorRole, Message, MessageKind, Note
 from chat.models.site import BusinessText, FormField, QuickTopic, Site, TextCode
@@ -8,6 +17,7 @@ from chat.models.visitor import IdentityUse, Level, Visitor, verified_since
 __all__ = [
     "CURRENT_FIRST",
     "OPEN",
+    "RESUMABLE",
     "Assignment",
     "Attachment",
     "AuthorRole",

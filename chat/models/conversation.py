@@ -24,6 +24,8 @@ class Status(models.TextChoices):
 
 
 OPEN = (Status.WAITING, Status.ACTIVE)
+# The visitor may continue these conversations; an abandoned one only for a limited time.
+RESUMABLE = (*OPEN, Status.ABANDONED)
 # An ordering that puts a visitor's current conversation first: the open one, or the newest if none is open. The open
 # conversation is not always the newest. When a visitor signs in, an open conversation moves to the customer, who may
 # have a newer one that has ended.
@@ -106,7 +108,8 @@ class Conversation(models.Model):
         verbose_name=_("offered to"),
     )
     offered_until = models.DateTimeField(_("offered until"), null=True, blank=True)
-    # The server process to which the visitor's newest socket belongs: the name of its lease (`core.leases`).
+    # The server process to which the visitor's newest socket belongs: the holder of the lease `process/<id>`. If it is
+    # empty, the presence of the visitor is not known, and the visitor never counts as away.
     visitor_process = models.CharField(max_length=40, blank=True, editable=False)
     # Null while the visitor is connected.
     visitor_away_since = models.DateTimeField(_("visitor away since"), null=True, blank=True)
@@ -246,7 +249,10 @@ class Assignment(models.Model):
                 name="one_conversation_for_a_press",
             ),
         ]
-        indexes = [models.Index(fields=["agent", "-id"], name="assignments_of_one_agent")]
+        indexes = [
+            models.Index(fields=["agent", "-id"], name="assignments_of_one_agent"),
+            models.Index(fields=["department", "at"], name="assignments_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.conversation_id} {self.agent_id}"

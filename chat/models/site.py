@@ -24,7 +24,8 @@ def new_secret() -> str:
 def validate_origins(value: str) -> None:
     """Check that each line of a text is an origin as browsers send it. Raises ValidationError with the invalid line.
 
-    An origin consists of scheme and host, and of the port unless it is the default port.
+    An origin consists of scheme and host, and of the port if it is not the default port. Empty lines are allowed. A
+    default port is not detected.
     """
     for line in value.splitlines():
         parts = urlsplit(line.strip())

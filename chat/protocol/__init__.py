@@ -1,8 +1,8 @@
 """Defines all frames on the sockets of visitors and consoles, and all events between server processes.
 
 docs/protocol.md explains them, and tests/protocol_examples.json has an example of each for the tests of Python and
-JavaScript. A frame is a JSON object of at most 16 KiB with a field `kind`. Times are UTC in ISO 8601 with milliseconds.
-Unknown kinds are ignored, so that old and new versions can run side by side.
+JavaScript. A frame is a JSON object with a field `kind`. A frame from a client has at most 16 KiB. Times are UTC in ISO
+8601 with milliseconds. Unknown kinds are ignored, so that old and new versions can run side by side.
 """
 
 from chat.protocol.bounds import LengthViolation, head_of, length_violation_of

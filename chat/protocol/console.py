@@ -47,7 +47,8 @@ ConsoleFrame = ConsoleHello | Watch | Unwatch | ConsoleTyping | ConsoleSeen | Co
 class ConsoleWelcome(Struct, tag_field="kind", tag="welcome"):
     """The answer to a hello frame.
 
-    `rows` has every conversation in this agent's lists. The console removes all other conversations from its lists.
+    `rows` has the conversations in this agent's lists, but only the first ones of the queue, whose length is
+    `waiting_count`. The console removes all other conversations from its lists.
     """
 
     heartbeat_seconds: int

@@ -26,7 +26,7 @@ def stamp(at: datetime) -> str:
 
 
 class Person(Struct, frozen=True):
-    """The data about an agent that other people see. `name_en` is "" if it does not differ from `name`."""
+    """The data about an agent that other people see. `name_en` is "" if the agent has no name in Latin letters."""
 
     id: int
     name: str
@@ -37,11 +37,13 @@ class Person(Struct, frozen=True):
 class Payload(TypedDict, total=False):
     """The data of a message besides its text. The keys depend on the message's type.
 
-    `code` is the kind of an event. `choices` are the choices of a quick reply. `card` says how the message is shown:
-    `place` for a branch, whose facts are also in the body. All other keys describe an attachment.
+    `code` is the kind of an event. `to_visitor` is the text of an event for its visitor, if it differs from the body.
+    `choices` are the choices of a quick reply. `card` says how the message is shown: `place` for a branch, whose facts
+    are also in the body. All other keys describe an attachment.
     """
 
     code: str
+    to_visitor: str
     choices: list[str]
     card: str
     attachment: str
@@ -67,7 +69,7 @@ class MessageData(Struct, frozen=True, omit_defaults=True):
 
 
 class Row(Struct, frozen=True, omit_defaults=True):
-    """A conversation as the lists of the console show it. A row with a higher `revision` replaces a lower one."""
+    """A conversation as the lists of the console show it. The row with the highest `revision` is the current one."""
 
     id: str
     revision: int

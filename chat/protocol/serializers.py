@@ -54,6 +54,7 @@ ROW_FIELDS = (
     "offered_to_id",
     "offered_until",
     "visitor_away_since",
+    "visitor_process",
 )
 MESSAGE_FIELDS = (
     "seq",

@@ -9,8 +9,9 @@ class Welcome(Struct, tag_field="kind", tag="welcome", omit_defaults=True):
     """The answer to hello, start and identify frames: the complete state that the widget has to show.
 
     `recovered` is false when the messages on screen belong to another conversation; the widget then replaces them with
-    `messages`. The next identity token must contain `nonce`. `verified_seconds` is the time for which the visitor stays
-    verified without a new identity token. `now` is the server's time in milliseconds since 1970, or 0 from old servers.
+    `messages`. `more` is true if there are later messages to fetch. The next identity token must contain `nonce`.
+    `verified_seconds` is the time for which the visitor stays verified without a new identity token. `now` is the
+    server's time in milliseconds since 1970, or 0 from old servers.
     """
 
     token: str
@@ -74,15 +75,19 @@ class StateFrame(Struct, tag_field="kind", tag="state"):
     state: State
 
 
-class QueueFrame(Struct, tag_field="kind", tag="queue"):
+class QueueFrame(Struct, tag_field="kind", tag="queue", frozen=True, omit_defaults=True):
     """The queue position of a waiting visitor.
 
-    `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online.
+    `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online or the wait
+    cannot be estimated. If the estimate is uncertain, the wait may last up to `estimate_max_seconds`. `reason` says why
+    the place or the estimate has risen: `emergency_first`, `earlier_place`, `fewer_agents` or `slower`.
     """
 
     place: int
     estimate_seconds: int | None
     online: bool
+    estimate_max_seconds: int | None = None
+    reason: str = ""
 
 
 class TypingFrame(Struct, tag_field="kind", tag="is_typing", omit_defaults=True):

@@ -1,8 +1,8 @@
 """Delivers events: directly to the sockets of this process, and through the channel layer to other processes.
 
 This is the only file that names the channel layer, which may lose, repeat and reorder notifications. The database is
-the truth, and a sweep every second or two finds the changes whose notification was lost. All code here except
-`announce`, `announce_on_commit` and `Hub.call` runs on the event-loop thread.
+the truth, and a sweep every second or two finds the changes whose notification was lost. Only `announce`,
+`announce_on_commit`, `Hub.call` and `Hub.one_wake` may be called on threads other than that of the event loop.
 """
 
 import asyncio
@@ -21,9 +21,10 @@ from django.db import transaction
 
 from chat import protocol
 from chat.protocol import Event
-from chat.realtime import metrics
+
+# A module, not a name: the sweep imports actions, which import this module.
+from chat.realtime import metrics, sweep
 from chat.realtime.event_routing import EventRouter
-from chat.realtime.sweep import sweep
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Hub(EventRouter):
         self._is_wake_scheduled = False
         self._has_unpublished = asyncio.Event()
         self._listeners.clear()
-        self._tasks = [loop.create_task(sweep(self)), loop.create_task(metrics.watch_loop())]
+        self._tasks = [loop.create_task(sweep.sweep(self)), loop.create_task(metrics.watch_loop())]
         if settings.CHANNEL_LAYERS:
             self._tasks += [loop.create_task(self._publish()), loop.create_task(self._listen())]
 

@@ -116,6 +116,9 @@ class EventRouter(Subscriptions):
         if sent is not None and row.revision < sent.revision:
             return
         if pk in self.visitors:
+            if row.visitor_away_since is not None:
+                # Another process has seen the visitor leave, or takes this process for dead. The sweep corrects it.
+                self.arrived.add(pk)
             for socket in tuple(self.visitors[pk]):
                 socket.state_changed(row)
             self._to_visitors(protocol.encode(StateFrame(state_of(row))), pk)

@@ -102,10 +102,10 @@ class PostSequencer:
         self.held = []
 
     def close(self) -> None:
-        """Drop the references to the socket, which itself refers to this object. The reference cycle would keep both in
-        memory.
+        """Drop the references to the socket.
 
-        Posts that still wait are neither stored nor answered, so the client posts them again on its next connection.
+        The socket refers to this object, so a reference cycle would otherwise keep both in memory. Posts that still
+        wait are neither stored nor answered, so the client posts them again on its next connection.
         """
         self.forget()
         self._waiting.clear()

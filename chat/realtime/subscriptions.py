@@ -5,12 +5,15 @@ Only the event-loop thread may touch these tables.
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple, Protocol, Self
 
+from django.utils import timezone
+
 from accounts.models import Staff
-from chat import protocol
 from chat.models import OPEN, Status, Visitor
 from chat.protocol import Row
+from chat.queue_estimates import QueuePosition
 
 
 class SentRow(NamedTuple):
@@ -37,7 +40,7 @@ class VisitorSocket(Protocol):
 
     def state_changed(self, row: Row) -> None: ...
 
-    def send_position(self, frame: protocol.QueueFrame) -> None: ...
+    def send_position(self, position: QueuePosition) -> None: ...
 
     def lost_conversation(self) -> None: ...
 
@@ -102,26 +105,37 @@ class Subscriptions:
         # Conversations that the next sweep must examine even if their rows have not changed: since the last sweep, a
         # socket has subscribed to the conversation, or an event about it was sent.
         self.touched: set[int] = set()
-        # Touched conversations whose row one screen has loaded from the database, and about which no event was sent in
-        # this process. The other screens of this process may have missed an event.
+        # Touched conversations about which this process had sent no event when a screen loaded their row from the
+        # database. The other screens of this process may have missed an event.
         self.loaded_only: set[int] = set()
         # The ids of notes of the last few seconds that were already sent to the screens of this process.
         self.sent_notes: set[int] = set()
+        # Conversations whose visitor has connected to this process, and conversations whose visitor has left it, with
+        # the time. The sweep records both in the database.
+        self.arrived: set[int] = set()
+        self.left: dict[int, datetime] = {}
 
     def forget_all(self) -> None:
         for table in (
             *(self.sockets, self.visitors, self.watchers, self.staff, self.widgets),
             *(self._by_staff_id, self._by_department, self._overseers),
             *(self.heads, self.sent_rows, self.touched, self.loaded_only, self.sent_notes),
+            *(self.arrived, self.left),
         ):
             table.clear()
 
     def join(self, pk: int, socket: VisitorSocket) -> None:
+        if not self.visitors[pk]:
+            self.arrived.add(pk)
+            self.left.pop(pk, None)
         self.visitors[pk].add(socket)
         self.touched.add(pk)
 
     def leave(self, pk: int, socket: VisitorSocket) -> None:
         self.visitors[pk].discard(socket)
+        if not self.visitors[pk]:
+            self.arrived.discard(pk)
+            self.left[pk] = timezone.now()
         self._forget(pk)
 
     def add_widget(self, visitor: int, socket: VisitorSocket) -> None:

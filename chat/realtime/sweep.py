@@ -9,6 +9,7 @@ now belongs to another visitor.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from django.utils import timezone
 from accounts import access as rights
 from accounts import presence
 from chat import access, selectors
+from chat.actions import visitor_presence
 from chat.protocol import MessagePosted
 from chat.realtime import metrics
 from chat.realtime.sweep_queries import SweepCursor, SweepRequest, SweepResult, find_missed
@@ -53,12 +55,14 @@ async def sweep(hub: "Hub") -> None:
         if is_full:
             hub.touched.update(hub.visitors, hub.watchers)
         cursor = await _log_failure(_send_missed, hub, cursor) or cursor
+        await _log_failure(record_visitors, hub)
         if rounds % POSITIONS_EVERY == 0:
             await _log_failure(send_queue_positions, hub)
         is_due = rounds % ACCESS_EVERY == 0 and (is_full or not checked or cursor.snapshot != checked)
         if is_due and await _log_failure(_check_access, hub):
             checked = cursor.snapshot
-        if rounds % PRESENCE_EVERY == 0:
+        # The first round takes the lease, so that the visitors of this process count as connected.
+        if rounds % PRESENCE_EVERY == 1:
             await _log_failure(_renew_presence, hub)
         if rounds % LISTENING_EVERY == 0:
             hub.show_that_it_listens()
@@ -163,9 +167,9 @@ async def send_queue_positions(hub: "Hub") -> None:
     if not waiting:
         return
     positions = await in_thread(selectors.queue_positions, list(waiting))
-    for pk, frame in positions.items():
+    for pk, position in positions.items():
         for socket in waiting[pk]:
-            socket.send_position(frame)
+            socket.send_position(position)
 
 
 async def _check_rights(hub: "Hub") -> None:
@@ -200,7 +204,28 @@ async def _check_rights(hub: "Hub") -> None:
                 await socket.watch_again(uuid)
 
 
+async def record_visitors(hub: "Hub") -> None:
+    """Record which visitors have connected to this process and which have left it.
+
+    A visitor who comes back within a round, for example by a reload, has not left.
+    """
+    before = timezone.now() - timedelta(seconds=settings.SWEEP_SECONDS)
+    left = {pk: at for pk, at in hub.left.items() if at <= before}
+    if not hub.arrived and not left:
+        return
+    arrived, hub.arrived = hub.arrived, set()
+    try:
+        await in_thread(visitor_presence.record, hub.process, arrived, left)
+    except BaseException:
+        hub.arrived |= arrived & hub.visitors.keys()
+        raise
+    for pk, at in left.items():
+        if hub.left.get(pk) == at:
+            del hub.left[pk]
+
+
 async def _renew_presence(hub: "Hub") -> None:
-    """Extend the validity of the presence of staff whose consoles are connected."""
+    """Renew the lease of this process, and the presence of staff whose consoles are connected."""
+    await in_thread(visitor_presence.renew_lease, hub.process)
     if hub.staff:
         await in_thread(presence.renew, list({socket.staff_id for socket in hub.staff}))

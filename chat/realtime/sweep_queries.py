@@ -60,8 +60,7 @@ class SweepRequest:
     # Conversations with a new subscription or a sent event since the last round. The row that was sent may be older
     # than the row that the last round read.
     touched: frozenset[int]
-    # Touched conversations whose row one screen has loaded from the database, and about which no event was sent in this
-    # process.
+    # Touched conversations about which this process had sent no event when a screen loaded their row from the database.
     loaded_only: frozenset[int]
     cursor: SweepCursor
     at: datetime
@@ -113,7 +112,8 @@ def find_missed(request: SweepRequest) -> SweepResult:
 
 
 def _current_position() -> tuple[str, str, int]:
-    """Return the oldest unfinished transaction, the snapshot and the last note.
+    """Return the oldest unfinished transaction and the snapshot (on PostgreSQL only), and the last note (on SQLite
+    only).
 
     A later round treats everything after them as new. Call this before anything else is read. One query.
     """

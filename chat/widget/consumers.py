@@ -1,21 +1,16 @@
 """The visitor's socket: decodes frames, calls actions and selectors, and answers."""
 
 import logging
-from functools import partial
 from random import randint
 from uuid import UUID
 
-from django.db import Error
-
 from chat import limits, protocol
 from chat.actions import identities, visitors
-from chat.actions.posts import Outcome, Post, ReadMark
-from chat.actions.repeated_posts import find_stored
-from chat.errors import BadRequest, EmptyText, NotFound, TooFast, Unavailable
+from chat.actions.posts import ReadMark
+from chat.errors import BadRequest, NotFound, TooFast, Unavailable
 from chat.languages import language_code
 from chat.models import Level, Site, Visitor
 from chat.protocol import (
-    AcceptedFrame,
     End,
     Fetch,
     Hello,
@@ -23,7 +18,6 @@ from chat.protocol import (
     Logout,
     Ping,
     Pong,
-    QueueFrame,
     Rate,
     Row,
     Start,
@@ -33,17 +27,16 @@ from chat.protocol import (
     VisitorTyping,
 )
 from chat.protocol import PostFrame as PostFrame
+from chat.queue_estimates import QueuePosition, ShownPosition
 from chat.realtime import metrics
 from chat.realtime.coalescing import Disconnected, Overloaded, RequestCoalescer
 from chat.realtime.delivery import announce, hub
-from chat.realtime.post_order import PostSequencer
-from chat.realtime.sockets import Socket
 from chat.realtime.writer import writer
 from chat.widget import sessions
+from chat.widget.posting_socket import PostingSocket
 from core import rate_limits
 from core.client_address import address_of
 from core.database_threads import in_thread
-from core.text.cleaning import clean_text
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +50,12 @@ _welcomes = RequestCoalescer(sessions.welcome_frames)
 _hellos_of_address = limits.Buckets(limits.hellos_of_address)
 
 
-class VisitorConsumer(Socket):
+class VisitorConsumer(PostingSocket):
     # True once the hello has arrived, even if its session has not been looked up yet.
     _has_said_hello = False
 
     async def connected(self) -> None:
+        await super().connected()
         self.hello: Hello | None = None
         self.site: Site
         self.visitor_uuid: UUID
@@ -70,12 +64,9 @@ class VisitorConsumer(Socket):
         self.conversation = ""
         self.is_waiting = False
         self._is_returning = False
-        self._queue_of_posts = PostSequencer(self._submit, self._answer_post)
         self._is_identifying = False
-        self._position: QueueFrame | None = None
+        self._position = ShownPosition()
         self._address = address_of(self.scope)
-        self._post_limit = limits.posts()
-        self._repeat_lookup_limit = limits.posts()
         self._start_limit = limits.starts()
         self._request_limit = limits.control_requests()
         self._typing_limit = limits.posts()
@@ -208,7 +199,7 @@ class VisitorConsumer(Socket):
         self._is_returning = session.is_returning
         self._register_widget(session.visitor)
         self.visitor_uuid, self.visitor, self.pk = session.visitor_uuid, session.visitor, session.pk
-        self.is_waiting, self._position = False, None
+        self.is_waiting, self._position = False, ShownPosition()
         with self.holding() as first:
             if self.pk is not None:
                 hub.join(self.pk, self)
@@ -239,77 +230,9 @@ class VisitorConsumer(Socket):
             self._leave()
         if getattr(self, "visitor", None) is not None:
             self._register_widget(None)
-        if (queue := getattr(self, "_queue_of_posts", None)) is not None:
-            queue.close()
+        super().disconnected()
 
     # -- frames of a conversation ------------------------------------------------------------------------
-
-    async def _post(self, frame: PostFrame) -> None:
-        if hub.is_draining:
-            # The widget keeps an unanswered post and sends it again to the next process.
-            return
-        self.current_client_id = str(frame.client_id)
-        body = clean_text(frame.body)
-        if not body:
-            raise EmptyText
-        if self.pk is None or self.visitor is None:
-            raise NotFound
-        post = Post(
-            self.pk,
-            frame.client_id,
-            body,
-            visitor_id=self.visitor.pk,
-            written_for=frame.conversation,
-            is_returning=self._is_returning,
-        )
-        queue = self._queue_of_posts
-        if queue.refusal_for(post.client_id) is not None and await self._is_answered_as_stored(post):
-            return
-        if queue.refusal_for(post.client_id) is not None:
-            queue.hold(post)
-        elif not self._post_limit.take():
-            queue.put_off(post, TooFast())
-        else:
-            queue.add(post)
-
-    async def _is_answered_as_stored(self, post: Post) -> bool:
-        """Answer a post if it repeats a stored message. Returns whether the post was answered.
-
-        This method is called while posts are refused because an earlier one must be sent again. Refused posts that turn
-        out to be stored stop blocking the newer ones.
-        """
-        if not self._repeat_lookup_limit.take():
-            return False
-        posts = [*self._queue_of_posts.held, post]
-        try:
-            candidates = await in_thread(find_stored, posts)
-        except Error:
-            return False
-        answers = {
-            held.client_id: message.answer_to(held)
-            for held in posts
-            for message in candidates.get(held.client_id, ())
-            if message.is_repeated_by(held)
-        }
-        self._queue_of_posts.release(answers)
-        if post.client_id not in answers:
-            return False
-        self._answer_post(post.client_id, answers[post.client_id])
-        return True
-
-    def _submit(self, post: Post) -> None:
-        writer.submit(post, partial(hub.call, self._queue_of_posts.settle))
-
-    def _answer_post(self, client_id: UUID, outcome: Outcome) -> None:
-        if isinstance(outcome, AcceptedFrame):
-            self.answer(outcome)
-        else:
-            self.refuse(outcome, str(client_id))
-
-    def has_posts_in_hand(self) -> bool:
-        # If the socket closes during the handshake, the queue does not exist yet.
-        queue = getattr(self, "_queue_of_posts", None)
-        return queue is not None and not queue.is_empty
 
     def _seen(self, frame: VisitorSeen) -> None:
         # A frame sent before a new conversation started belongs to the old one and must be ignored.
@@ -340,7 +263,9 @@ class VisitorConsumer(Socket):
         if row.level == Level.VERIFIED and self.visitor is not None and self.visitor.level != Level.VERIFIED:
             # The conversation now belongs to a customer, because of a sign-in on another socket.
             self.lost_conversation()
-        self.is_waiting, self._position = row.status == "waiting", None
+        is_waiting = row.status == "waiting"
+        if is_waiting != self.is_waiting:
+            self.is_waiting, self._position = is_waiting, ShownPosition()
 
     def lost_conversation(self) -> None:
         """End the socket because its conversation belongs to another visitor now.
@@ -359,7 +284,6 @@ class VisitorConsumer(Socket):
             return
         self.end("superseded", retry_after_ms=randint(*SUPERSEDED_RETRY_MS))
 
-    def send_position(self, frame: QueueFrame) -> None:
-        if frame != self._position:
-            self._position = frame
+    def send_position(self, position: QueuePosition) -> None:
+        if (frame := self._position.update(position)) is not None:
             self.answer(frame)

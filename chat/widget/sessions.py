@@ -10,11 +10,12 @@ from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
 from chat import access, selectors
-from chat.actions import identities, visitors
+from chat.actions import identities, visitor_presence, visitors
 from chat.errors import NotFound
 from chat.languages import language_of
-from chat.models import CURRENT_FIRST, Conversation, Level, Site, Visitor
+from chat.models import CURRENT_FIRST, Conversation, Level, Site, Status, Visitor
 from chat.protocol import Hello, Messages, Row, Start, Welcome, serializers
+from chat.realtime.delivery import hub
 from chat.widget import tokens
 
 
@@ -97,13 +98,16 @@ def now_ms() -> int:
 def welcome_frames(resumed: Sequence[ResumedSession]) -> list[tuple[Welcome, Row | None]]:
     """Return for each session its welcome frame and the current row of its conversation.
 
-    One query, and another one for each session that has missed messages. A socket that subscribed to the conversation
-    before this call misses nothing: newer events are sent after the welcome.
+    Visitors who have abandoned the queue, and come back in time, first return to their former place. Without them,
+    there is one query, and another one for each session that has missed messages. A socket that subscribed to the
+    conversation before this call misses nothing: newer events are sent after the welcome.
     """
     pks = {one.session.pk for one in resumed if one.session.pk is not None}
-    conversations = Conversation.objects.filter(pk__in=pks).order_by()
-    stored = {row["id"]: row for row in conversations.values(*serializers.ROW_FIELDS)}
-    return [_welcome(one, stored.get(one.session.pk)) for one in resumed]
+    stored = selectors.row_values_by_pk(pks)
+    abandoned = [pk for pk, row in stored.items() if row["status"] == Status.ABANDONED]
+    if back := visitor_presence.bring_back(abandoned, hub.process):
+        stored |= selectors.row_values_by_pk(back)
+    return [_welcome(one, stored.get(one.session.pk or 0)) for one in resumed]
 
 
 def _welcome(resumed: ResumedSession, values: dict[str, Any] | None) -> tuple[Welcome, Row | None]:
@@ -152,6 +156,7 @@ def start_conversation(site: Site, visitor_uuid: UUID, start: Start, hello: Hell
         language=language_of(hello.language),
         page=hello.page,
         device=hello.device,
+        process=hub.process,
     )
     return session_for(site, conversation.visitor)
 

@@ -1,4 +1,5 @@
-"""The visitor's token: signed, short-lived, renewed with every welcome, sent in the first frame and never in a URL."""
+"""The visitor's token: signed, short-lived, renewed with every welcome, sent in a frame or a header and never in a
+URL."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -42,7 +43,7 @@ def token_of_site(token: str | None, site_key: str) -> VisitorToken | None:
 def nonce_for(visitor: UUID, site_key: str, generation: int) -> str:
     """Return the nonce that an identity token must contain to be valid in this visitor's browser.
 
-    It changes with the next sign-in. Only the holder of the visitor's token receives it, so a leaked identity token is
-    useless in another browser.
+    It changes with the next sign-in or logout. Only the holder of the visitor's token receives it, so a leaked identity
+    token is useless in another browser.
     """
     return salted_hmac("lianxin.nonce", f"{site_key}:{visitor}:{generation}").hexdigest()[:32]

@@ -39,7 +39,8 @@ LOADER_SECONDS = 300
 
 @cache
 def _loader() -> bytes:
-    """Return the loader script: the minified file from `collectstatic`, or the source if that file does not exist."""
+    """Return the loader script: the minified file from `collectstatic`, or the source file if LIANXIN_DEBUG is set or
+    there is no minified file."""
     collected = Path(settings.STATIC_ROOT) / "widget" / "loader.js"
     source = Path(settings.BASE_DIR) / "static" / "widget" / "loader.js"
     is_collected = not settings.DEBUG and collected.exists()

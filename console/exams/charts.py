@@ -12,7 +12,8 @@ ROW, BAR = 44, 12
 class Bar:
     """One bar of a chart.
 
-    `words_y` and `bar_y` are distances from the top in pixels. The width is `figure.percent` of the chart's width.
+    `words_y` and `bar_y` are distances from the top in pixels. The bar is as wide as `figure.percent` percent of the
+    chart.
     """
 
     figure: Figure

@@ -70,8 +70,8 @@ def results(request: StaffRequest) -> HttpResponse:
 @never_cache
 @knowledge_view
 def results_table(request: StaffRequest) -> HttpResponse:
-    """Return the filtered papers as a CSV file, with one row for each paper. Values that a spreadsheet program could
-    run as formulas are quoted."""
+    """Return the filtered papers as a CSV file, with one row for each paper and at most MAX_ROWS rows. Values that a
+    spreadsheet program could run as formulas are quoted."""
     require(request.user, "see_exam_results")
     papers, since, until = _filtered_papers(ResultsForm(request.GET))
     audit.record(request.user, "exam.results_exported", None, since=str(since), until=str(until))

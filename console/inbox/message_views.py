@@ -32,7 +32,8 @@ WRITER_TIMEOUT_SECONDS = 8
 
 class AgentPost(Struct):
     client_id: UUID
-    # `make_answer` removes the white space around these texts and then limits their lengths.
+    # The lengths are not limited here: `make_answer` first removes the white space around these texts, and then refuses
+    # texts that are too long.
     body: str
     choices: Annotated[list[str], Meta(max_length=10)] = []
     # The `source` of the knowledge point or branch from which the message was made, or "".
@@ -81,8 +82,8 @@ def _version_of(uuid: UUID, post: AgentPost) -> Version | None:
     """Return the version of the knowledge point from which the message was made, or None if it was not made from a
     point.
 
-    Raises BadRequest for an invalid source. Raises OutOfDate for an outdated version, unless the message is already
-    stored.
+    Raises BadRequest for an invalid source, and OutOfDate if the version is no longer current. If such a message is
+    already stored, the result is None instead.
     """
     if post.source and not (
         message_sources.point_version_in(post.source) or message_sources.branch_edition_in(post.source)

@@ -100,7 +100,11 @@ def notes_of(conversation: Conversation) -> list[NoteFrame]:
 
 
 def earlier_of(staff: Staff, conversation: Conversation) -> list[Conversation]:
-    """Return other conversations of the same visitor that the staff member may read, newest first. One query."""
+    """Return at most MAX_EARLIER_SHOWN other conversations of the same visitor that the staff member may read. One
+    query.
+
+    The newest conversation comes first.
+    """
     return list(
         access.visible_to(staff)
         .filter(visitor=conversation.visitor_id)
@@ -145,6 +149,9 @@ def colleagues_online(staff: Staff, conversation: Conversation) -> list[Colleagu
 
 
 def wrap_up_codes_for(conversation: Conversation) -> QuerySet[WrapUpCode]:
-    """Return the wrap-up codes for this conversation: those of its department, and those for all departments."""
+    """Return the active wrap-up codes of this conversation's department, and those for all departments.
+
+    One query when evaluated.
+    """
     codes = WrapUpCode.objects.filter(is_active=True)
     return codes.filter(Q(department=None) | Q(department=conversation.department_id))

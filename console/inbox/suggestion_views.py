@@ -47,7 +47,7 @@ class HelpfulForm(Struct):
 @never_cache
 @staff_view
 def suggested(request: StaffRequest) -> HttpResponse:
-    """Return the three knowledge points that most likely answer the visitor's last question.
+    """Return at most three knowledge points, those that most likely answer the visitor's last question.
 
     The request body is JSON `{conversation, edition}`. The answer comes from that edition of the published index or
     from a newer one. If the conversation is assigned to the agent and no point answers the question, the question is

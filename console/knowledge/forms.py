@@ -81,7 +81,7 @@ class PointsForm(forms.Form):
 
 class PointForm(forms.Form):
     """The form of a knowledge point. `seen` identifies the state of the point from which the editor started
-    (`seen_of`)."""
+    (`edit_token`)."""
 
     key = forms.SlugField(
         label=gettext_lazy("Key"),

@@ -1,4 +1,4 @@
-"""Views of a knowledge point: its page for all staff, and the comparison and actions of versions for editors."""
+"""Views of a knowledge point: its page for readers, and the comparison and actions of versions for editors."""
 
 from collections.abc import Callable
 from typing import Any

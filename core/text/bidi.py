@@ -16,7 +16,8 @@ _PARAGRAPHS = re.compile("([\n\r\x1c-\x1e\x85\u2029])")
 
 
 def remove_marks(text: str) -> str:
-    """Return a single line, such as a name, without the characters that embed, override or isolate a text direction."""
+    """Return `text`, a single line such as a name, without the characters that embed, override or isolate a
+    direction."""
     return _MARKS.sub("", text)
 
 

@@ -1,5 +1,4 @@
-"""The cleaning of all text that visitors and staff enter; docs/text.md describes it. No other code changes their
-text."""
+"""The cleaning of all text that visitors and staff enter; docs/text.md describes it. Stored text is never changed."""
 
 
 def clean_text(text: str) -> str:

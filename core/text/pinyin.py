@@ -41,9 +41,9 @@ def _typed_forms(reading: str) -> Iterator[str]:
 
 
 def without_tones(typed: str) -> str:
-    """Return typed pinyin in lower case, without apostrophes and tone marks, and with v for ü.
+    """Return typed pinyin in lower case, without apostrophes and tone marks.
 
-    Spaces and numbers stay.
+    The letter ü becomes u after j, q, x and y, and otherwise v. Spaces and numbers stay.
     """
     text = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", typed).casefold())
     text = unicodedata.normalize("NFC", _TONES.sub("", _UMLAUT.sub("v", text)))

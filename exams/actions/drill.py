@@ -109,10 +109,11 @@ def offered_question(staff: Staff, question: Question, review: int) -> DrillQues
 def answer_question(
     *, by: Staff, question: int, review: int, given: Any, now: datetime | None = None
 ) -> DrillResult:
-    """Mark an answer in the drill and schedule the next repetition of the question. A repeated answer counts once.
+    """Mark an answer in the drill and schedule the next repetition of the question.
 
-    Raises NotAnAnswer for an invalid answer. Raises ExamNotFound when the question was not offered to this person or
-    can no longer be asked, for example because it is now on somebody's open paper.
+    If the question is answered again, only the first answer counts. Raises NotAnAnswer for an invalid answer. Raises
+    ExamNotFound if the question was not offered to this person or can no longer be asked, or if the daily limit is
+    reached. A question on somebody's open paper, for example, cannot be asked.
     """
     require(by, "use_drill")
     now = now or timezone.now()
@@ -140,10 +141,11 @@ def answer_question(
 def _offered(by: Staff, question: int, review: int, now: datetime) -> tuple[DrillOffer, Question]:
     """Lock and return the person's `DrillOffer` for this question, and the question itself.
 
-    Raises ExamNotFound if the drill has not offered the question to the person.
+    Raises ExamNotFound if there is no such offer, if the question can no longer be asked, or if the daily limit is
+    reached.
 
-    Because of the lock, concurrent answers are handled one after the other: each counts once, and the daily limit
-    holds.
+    Because of the lock, concurrent answers are handled one after the other: only the first one counts, and the daily
+    limit holds.
     """
     offer = (
         DrillOffer.objects.select_for_update(of=("self",))

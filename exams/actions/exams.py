@@ -303,8 +303,8 @@ def hand_in(
 def settle_overdue(*, now: datetime | None = None, of: Staff | None = None) -> int:
     """Mark the open papers whose time is over, using the answers saved so far. Return the number of marked papers.
 
-    With `of`, only the papers of that examinee are marked. Any process may call this function at any time. It skips
-    papers that another process is marking. With `of`, it waits for that process instead.
+    With `of`, only the papers of that examinee are marked. One call marks at most 500 papers. Any process may call this
+    function at any time. It skips papers that another process is marking. With `of`, it waits for that process instead.
     """
     now = now or timezone.now()
     due = Paper.objects.filter(submitted_at__isnull=True, due_at__lt=now - GRACE_PERIOD)

@@ -23,7 +23,7 @@ MAX_EXAM_AGE = timedelta(days=400)
 
 
 def update_all_restrictions(today: date | None = None) -> int:
-    """Add and remove queue restrictions of all required exams as needed; return the number of changes.
+    """Add, postpone and remove queue restrictions of all required exams as needed; return the number of changes.
 
     New members of a department get a restriction. Agents who have left the department or passed the exam lose theirs.
     Any process may call this function at any time.
@@ -39,7 +39,8 @@ def update_all_restrictions(today: date | None = None) -> int:
 
 
 def update_restrictions(exam: Exam, today: date | None = None) -> int:
-    """Add and remove queue restrictions of one exam as needed; return the number of changes. Needs a transaction."""
+    """Add, postpone and remove queue restrictions of one exam as needed; return the number of changes. Needs a
+    transaction."""
     today = today or timezone.localdate()
     key = key_of(exam)
     stored = {

@@ -27,8 +27,8 @@ MAX_POINTS = 2_000
 def propose_questions(*, by: Staff, category: int | None, max_new: int = 200) -> int:
     """Generate at most `max_new` question proposals from published points; return the number of new proposals.
 
-    With `category`, only points of this category and its subcategories are used. A wording that was proposed, accepted
-    or declined before is not proposed again.
+    With `category`, only points of this category and its subcategories are used. Nothing is proposed if the point
+    already has a question of the same kind, in any state, with the same wording or for the same version of the point.
     """
     require(by, "set_exams")
     points = Point.objects.filter(published__isnull=False).select_related("published")
@@ -71,7 +71,8 @@ def propose_questions(*, by: Staff, category: int | None, max_new: int = 200) ->
 
 
 def _drop_outdated() -> None:
-    """Delete undecided proposals that were made from a point version that is no longer published."""
+    """Delete undecided proposals of the system that were never used and whose version of the point is no longer
+    published."""
     Question.objects.filter(state=State.PROPOSED, author=None, asked=0, items__isnull=True).exclude(
         version=F("point__published__number")
     ).delete()
@@ -92,8 +93,8 @@ def _question(proposal: ProposedQuestion) -> Question:
 def save_question(*, by: Staff, point: int, parsed: ParsedQuestion, question: int | None = None) -> Question:
     """Store a question that an editor has written or changed. It is accepted at once.
 
-    The question belongs to the version of the point that is published now. Raises QuestionIncomplete, QuestionTaken or
-    PointNotFound.
+    The question belongs to the version of the point that is published now. Raises QuestionIncomplete, QuestionTaken,
+    PointNotFound or ExamNotFound.
     """
     require(by, "set_exams")
     values = parsed.validated()

@@ -43,8 +43,9 @@ def draw(
     """Select at most `count` questions for a paper, and return their ids in the order of the paper.
 
     There is at most one question about each point. `shares` holds the weight of each share; if a share has too few
-    questions, the other shares supply the rest. `neighbours` holds one set of question ids for each paper of another
-    examinee; the new paper should share few questions with any of these papers. Equal arguments give equal papers.
+    questions, the other shares supply the rest. `neighbours` holds one set of question ids for each other paper,
+    including earlier papers of the same examinee; the new paper should share few questions with any of them. Equal
+    arguments give equal papers.
     """
     rng = Random(seed)
     # Weighted sampling without replacement (Efraimidis and Spirakis): the candidates with the highest keys u^(1/w).

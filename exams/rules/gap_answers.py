@@ -263,9 +263,9 @@ def _time(text: str) -> int | None:
 
 
 def _telephone(text: str, *, is_expected: bool = False) -> str | None:
-    """Return the digits of a telephone number, or None for other text.
+    """Return a telephone number without separators, or None for other text.
 
-    With `is_expected`, any sequence of digits counts as a telephone number.
+    With `is_expected`, the text need not begin like a telephone number.
     """
     if not _TELEPHONE.fullmatch(text) or not (is_expected or _TELEPHONE_BEGINS.match(text)):
         return None

@@ -2,7 +2,7 @@
 
 Wrong options are sentences from sibling points, which are points of the same category. Such a sentence is true of
 something else, so only a person who knows the point recognizes it as wrong. A wrong figure is a figure with the same
-unit from a sibling, or two or three times the right figure.
+unit from a sibling. If there is none, it is a year near the right one, or two or three times the right figure.
 """
 
 import re
@@ -147,7 +147,8 @@ def _proposals(source: SourcePoint, others: Sequence[SourcePoint], rng: Random) 
 
 
 def facts_of(answer: str) -> list[str]:
-    """Return the sentences of a point's answer that are complete on their own, without list numbers."""
+    """Return the sentences of a point's answer that are complete on their own and of suitable length, without list
+    numbers."""
     facts = []
     for part in _ENDS.split(answer):
         sentence = _LIST_MARK.sub("", part).strip().rstrip("；;")

@@ -83,8 +83,8 @@ def parse_lines(kind: str, lines: str) -> tuple[list[str], list[Any]]:
     """Parse an editor's lines, and return the list of options and the answer.
 
     For a choice question, * marks each right option. For an ordering question, the lines are steps in the right order.
-    For a fill-in question, each line is an accepted answer. A true-or-false question has one line: 对, 错, true or
-    false.
+    For a fill-in question, each line is an accepted answer. A true-or-false question has one line, such as 对, 错, true
+    or false.
     """
     texts = [text for line in lines.splitlines() if (text := clean_line(line, 1000))]
     if kind == QuestionKind.TRUE_FALSE:

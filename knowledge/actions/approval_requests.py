@@ -1,4 +1,5 @@
-"""Approval requests for knowledge points. Call these functions in a transaction that holds the lock on the point."""
+"""Approval requests for knowledge points. Call the functions that write in a transaction that holds the lock on the
+point."""
 
 from collections.abc import Collection
 

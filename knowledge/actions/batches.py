@@ -1,4 +1,4 @@
-"""Split the rows of an import into batches."""
+"""Splits ids into batches for SQL statements."""
 
 from collections.abc import Collection, Iterator, Sequence
 

@@ -147,7 +147,7 @@ def save_region_or_category(*, by: Staff, part: Category | Region, changed: Sequ
 def category_at(path: str) -> Category:
     """Return the category at a path such as `银行卡/挂失与补卡`. Missing categories are created.
 
-    Runs in the caller's transaction.
+    An empty path stands for the category "—". Runs in the caller's transaction.
     """
     category: Category | None = None
     for name in (part.strip() for part in path.split("/")):

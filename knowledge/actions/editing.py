@@ -100,7 +100,8 @@ def revise_point(
 def answer_unanswered(*, by: Staff, gap: int, point: Point, with_questions: bool) -> None:
     """Settle the unanswered question `gap` as answered by `point`.
 
-    With `with_questions`, the visitors' questions in the group `gap` become phrasings of the point.
+    With `with_questions`, the question's text and at most FROM_UNANSWERED of its examples become phrasings of the
+    point.
     """
     require(by, "edit_points")
     with transaction.atomic():

@@ -59,7 +59,10 @@ def attach_file(*, by: Staff, point: int, upload: "UploadedFile[Any]") -> PointF
 
 
 def file_fields(file: PointFile) -> Fields:
-    """Return the fields of a file that an approver sees; the content is represented by its SHA-256."""
+    """Return the fields of a file that an approver sees; the content is represented by its SHA-256.
+
+    The result is {} if the file is missing on disk.
+    """
     try:
         with file.file.open("rb") as stored:
             checksum = hashlib.file_digest(stored, "sha256").hexdigest()

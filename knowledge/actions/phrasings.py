@@ -101,7 +101,10 @@ def add_phrasings(*, by: Staff, point: int, phrasings: Iterable[str]) -> None:
 
 
 def review_phrasing(*, by: Staff, phrasing: int, is_accepted: bool) -> None:
-    """Accept or decline a suggested phrasing. Doing it twice is harmless."""
+    """Accept or decline a suggested phrasing. Doing it twice is harmless.
+
+    An accepted phrasing of a point that the widget suggests then waits for approval by a second person.
+    """
     with transaction.atomic():
         # Lock the point first, in the same order as an approval does, to avoid a deadlock.
         point_id = Phrasing.objects.filter(pk=phrasing).values_list("point", flat=True).first()

@@ -61,7 +61,8 @@ def record_use(
 ) -> None:
     """Record that message `seq` was made from this version. Recording it twice is harmless.
 
-    The `question` that the message answered becomes a suggested phrasing, which an editor accepts or declines.
+    The `question` that the message answered becomes a suggested phrasing, with personal data masked, which an editor
+    accepts or declines. A question that is very short or long does not become a phrasing.
     """
     with transaction.atomic():
         _use, is_new = Use.objects.get_or_create(
@@ -85,9 +86,9 @@ def record_use(
 
 
 def _close_questions(conversation: Conversation, answer: int) -> None:
-    """Remove from the open unanswered questions those that message `answer` has answered.
+    """Remove from the open unanswered questions the examples that message `answer` has answered.
 
-    An unanswered question without any examples left is deleted.
+    An unanswered question without examples is deleted.
     """
     answered = UnansweredQuestionExample.objects.filter(
         conversation=conversation,

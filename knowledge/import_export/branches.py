@@ -206,7 +206,10 @@ def _value(name: str, cell: Any) -> Any:
 
 
 def _choice(choices: Any, text: str) -> str:
-    """Return the value of a choice that is named by its value or by its label in any of our languages."""
+    """Return the value of a choice that is named by its value or by its label in any of our languages.
+
+    Raises CellProblem for any other text.
+    """
     wanted = text.casefold()
     for language in ("zh-hans", "en"):
         with translation.override(language):

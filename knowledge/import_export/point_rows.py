@@ -45,7 +45,7 @@ def key_in(row: TableRow) -> str:
 
 
 class Names:
-    """Lookup tables from the names in a file to objects, and back. Loading them takes five queries."""
+    """Lookup tables from the names in a file to objects, and back. Loading them takes six queries."""
 
     def __init__(self) -> None:
         self.paths = category_paths()
@@ -108,7 +108,7 @@ class StoredPoint:
 
 
 def stored_points(keys: list[str]) -> dict[str, StoredPoint]:
-    """Return the stored points by their keys. Four queries for every 500 points."""
+    """Return the stored points by their keys. Three queries for every 500 keys."""
     stored: dict[str, StoredPoint] = {}
     for batch in in_batches(sorted(set(keys))):
         for point in with_versions(Point.objects.filter(key__in=batch)):

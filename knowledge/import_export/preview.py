@@ -126,7 +126,10 @@ class SheetTable(Table):
     def changes(
         self, preview: Preview, before: Mapping[str, str], after: Mapping[str, str]
     ) -> list[tuple[str, list[Piece]]]:
-        """Return the columns that differ. The texts are compared only for rows that the preview lists."""
+        """Return the label and the differences of each column that differs.
+
+        The differences are empty for rows that the preview does not list.
+        """
         is_shown = len(preview.changed) < preview.SHOWN
         return [
             (self.label_of(name), self._compare(before[name], after[name]) if is_shown else [])

@@ -157,7 +157,11 @@ def _is_empty(cells: Sequence[Any]) -> bool:
 
 
 def parse_table(dataset: Dataset, columns: Sequence[Column], required: Sequence[str]) -> TableFile:
-    """Return the rows that are not empty. A missing `required` column or an unknown one is a problem of the file."""
+    """Return the rows that are not empty.
+
+    If a `required` column is missing, a column name is unknown or occurs twice, or there are too many rows, the result
+    has `problems` instead of rows.
+    """
     known = _column_names(columns)
     problems: list[str] = []
     positions: dict[str, int] = {}

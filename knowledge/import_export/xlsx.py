@@ -314,8 +314,8 @@ def _check_limits(row: int, column: int) -> None:
         )
     if column > MAX_COLUMNS:
         raise UnreadableFile(
-            _("Row %(row)d: column %(letter)s has content, but the table has fewer columns.")
-            % {"row": row, "letter": get_column_letter(column)}
+            _("Row %(row)d: column %(letter)s has content, but at most %(count)d columns are allowed.")
+            % {"row": row, "letter": get_column_letter(column), "count": MAX_COLUMNS}
         )
 
 

@@ -10,7 +10,7 @@ from knowledge.models.points import Point, Version
 
 
 class Use(models.Model):
-    """A version that an agent sent as an answer, or that the widget showed to a visitor.
+    """A version that an agent sent as an answer or judged, or that the widget showed to a visitor.
 
     Uses are kept for statistics and learning. The text that was sent is recorded only in the message itself, which
     `Message.source` links to the version.
@@ -84,7 +84,7 @@ class UnansweredQuestion(models.Model):
 
 
 class UnansweredQuestionExample(models.Model):
-    """A visitor's message that belongs to an unanswered question, in the visitor's own words."""
+    """A visitor's message that belongs to an unanswered question. Personal data in its text is masked."""
 
     gap = models.ForeignKey(
         UnansweredQuestion, models.CASCADE, related_name="questions", verbose_name=_("unanswered question")

@@ -76,7 +76,7 @@ class Point(models.Model):
 
 
 class Version(models.Model):
-    """One version of a point's content: past, present or future. Once approved, a version never changes."""
+    """One version of a point's content: past, present or future. Once published, its content never changes."""
 
     class State(models.TextChoices):
         DRAFT = "draft", _("draft")

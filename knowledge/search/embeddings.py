@@ -113,7 +113,10 @@ def vectors_of_questions(texts: Sequence[str]) -> Floats:
 
 def vectors_of(texts: Sequence[str]) -> Vectors:
     """Return the vectors of many texts. Encoding yields a thousand per second, the store a hundred thousand per
-    second."""
+    second.
+
+    If a store is set, new vectors are added to it.
+    """
     if _store is None:
         return Vectors.of(_encode(texts)) if texts else Vectors.none()
     keys = [blake2b(text.encode("utf-8", "replace"), digest_size=16).digest() for text in texts]

@@ -10,16 +10,19 @@ from pathlib import Path
 
 from knowledge.search.embeddings import Vectors, set_vector_store, vector_store, vectors_of
 
-# The calling process itself encodes at most this number of texts.
-MIN_TEXTS = 200
+# Up to this many texts are encoded in the calling process; more are encoded in a child process.
+MAX_TEXTS_IN_CALLER = 200
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def encode_in_process(texts: Sequence[str]) -> Vectors:
-    """Return the vectors of texts, like `vectors_of`. More than MIN_TEXTS texts are encoded in a child process, so that
-    this process is not slowed down. Raises CalledProcessError if the child fails."""
+    """Return the vectors of texts, like `vectors_of`.
+
+    More than MAX_TEXTS_IN_CALLER texts are encoded in a child process, so that this process is not slowed down. Raises
+    CalledProcessError if the child fails.
+    """
     store = vector_store()
-    if store is not None and len(texts) > MIN_TEXTS:
+    if store is not None and len(texts) > MAX_TEXTS_IN_CALLER:
         # Only one process of a machine encodes at a time. A process that waited for the lock finds the vectors in the
         # store.
         with store.with_suffix(".lock").open("w") as lock:

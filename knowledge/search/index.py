@@ -274,7 +274,7 @@ class Index:
 
 
 def _with_clauses(whole: Floats, clauses: Sequence[Floats]) -> Floats:
-    """Return the scores of a long message: the scores of the whole, plus half the mean of its best two clauses.
+    """Return the scores of a long message: a weighted mean of the scores of the whole and of its best two clauses.
 
     If only the best clause counted, a side remark could decide the result, such as "I run a small restaurant" in a
     story about a frozen account.

@@ -118,7 +118,8 @@ class PinyinIndex:
     def _next(self, before: Positions | None, lookup: CharacterLookup, part: str) -> Positions:
         """Return the positions that follow a matching character.
 
-        A character matches if `lookup` returns it for the part and it stands at one of the positions `before`.
+        A character matches if `lookup` returns it for the part and it stands at one of the positions `before`, or
+        anywhere if `before` is None.
         """
         followers = self._followers.get((lookup, part))
         if followers is None:

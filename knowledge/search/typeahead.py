@@ -105,7 +105,7 @@ def correct_typos(typed: str, known_words: Callable[[], Iterable[str]]) -> str:
 
     An unknown word is replaced if it differs from a known word by one typo.
 
-    `known_words` is called only if the text contains a word of that length.
+    A text with a word of that length is returned normalised. `known_words` is called only for such a text.
     """
     words = {stem(word) for word in re.findall("[a-z]{4,}", normalize(typed))}
     if not words:

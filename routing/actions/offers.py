@@ -98,6 +98,15 @@ def withdraw(pks: Iterable[int], outcome: Offer.Outcome) -> None:
     _write([{**row, "offered_to_id": None, "offered_until": None} for row in offered])
 
 
+def withdraw_stale() -> int:
+    """Record as withdrawn the open offers of conversations that are no longer offered, and return their number.
+
+    Such a conversation was taken by a supervisor, transferred or ended, or its visitor left. One statement.
+    """
+    stale = Offer.objects.filter(outcome=Offer.Outcome.OPEN, conversation__offered_to=None)
+    return stale.update(outcome=Offer.Outcome.WITHDRAWN, decided_at=timezone.now())
+
+
 def expire() -> datetime | None:
     """End the offers that have expired. An agent who misses two in a row is set to away.
 

@@ -197,10 +197,11 @@ def _queue_keys(query: batch_statements.PreparedFirst, department: int, limit: i
 def _distribute(
     queues: Mapping[int, deque[_QueueKey]], takers: Iterable[Iterable[int]]
 ) -> list[tuple[int, int] | None]:
-    """Give each agent the first conversation in the agent's departments; return (department, conversation id) or None.
+    """Give each agent the first conversation in the agent's departments.
 
-    `queues` has the waiting conversations of each department, and `takers` the departments of each agent. The function
-    removes the conversations from `queues`.
+    Returns for each agent the department and the id of the conversation, or None. `queues` has the waiting
+    conversations of each department, and `takers` the departments of each agent. The function removes the conversations
+    from `queues`.
     """
     results: list[tuple[int, int] | None] = []
     for departments in takers:

@@ -40,7 +40,7 @@ def route(holder: str) -> int:
         agents = selectors.online_agents(policies)
         free = sum(max(agent.load.capacity - agent.load.load, 0) for agent in agents)
         queue = selectors.waiting(departments, min(free, MAX_BATCH) + READ_AHEAD)
-        choices = match(queue, agents, policies, timezone.now())[:MAX_BATCH]
+        choices = match(queue, agents, policies, timezone.now(), MAX_BATCH)
         if not choices:
             return 0
         locked = access.lock_conversations([choice.waiting.id for choice in choices])
@@ -53,6 +53,7 @@ def route(holder: str) -> int:
                 or row["status"] != Status.WAITING
                 or row["department_id"] != choice.waiting.department
                 or row["offered_to_id"] is not None
+                or row["visitor_away_since"] is not None
             ):
                 # It has changed since it was read. The change wakes the router again.
                 continue

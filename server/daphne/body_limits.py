@@ -77,7 +77,7 @@ class LimitedRequest(WebRequest):  # type: ignore[misc]
 
 class LingeringReader(Protocol):
     """The protocol that replaces an HTTP channel after a refusal: it discards what the client still sends, for at most
-    LINGER_SECONDS."""
+    LINGER_SECONDS and LINGER_BYTES."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel

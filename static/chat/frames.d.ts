@@ -129,7 +129,7 @@ export interface ConsoleFetch {
   limit?: number;
 }
 
-/** The data about an agent that other people see. `name_en` is "" if it does not differ from `name`. */
+/** The data about an agent that other people see. `name_en` is "" if the agent has no name in Latin letters. */
 export interface Person {
   id: number;
   name: string;
@@ -152,8 +152,9 @@ export interface State {
 /**
  * The data of a message besides its text. The keys depend on the message's type.
  *
- * `code` is the kind of an event. `choices` are the choices of a quick reply. `card` says how the message is shown:
- * `place` for a branch, whose facts are also in the body. All other keys describe an attachment.
+ * `code` is the kind of an event. `to_visitor` is the text of an event for its visitor, if it differs from the body.
+ * `choices` are the choices of a quick reply. `card` says how the message is shown: `place` for a branch, whose facts
+ * are also in the body. All other keys describe an attachment.
  */
 export interface Payload {
   attachment?: string;
@@ -163,6 +164,7 @@ export interface Payload {
   content_type?: string;
   height?: number | null;
   size?: number;
+  to_visitor?: string;
   width?: number | null;
 }
 
@@ -183,8 +185,9 @@ export interface MessageData {
  * The answer to hello, start and identify frames: the complete state that the widget has to show.
  *
  * `recovered` is false when the messages on screen belong to another conversation; the widget then replaces them with
- * `messages`. The next identity token must contain `nonce`. `verified_seconds` is the time for which the visitor stays
- * verified without a new identity token. `now` is the server's time in milliseconds since 1970, or 0 from old servers.
+ * `messages`. `more` is true if there are later messages to fetch. The next identity token must contain `nonce`.
+ * `verified_seconds` is the time for which the visitor stays verified without a new identity token. `now` is the
+ * server's time in milliseconds since 1970, or 0 from old servers.
  */
 export interface Welcome {
   kind: "welcome";
@@ -230,7 +233,7 @@ export interface RefusedFrame {
   limit?: number;
 }
 
-/** A conversation as the lists of the console show it. A row with a higher `revision` replaces a lower one. */
+/** A conversation as the lists of the console show it. The row with the highest `revision` is the current one. */
 export interface Row {
   id: string;
   revision: number;
@@ -292,13 +295,17 @@ export interface StateFrame {
 /**
  * The queue position of a waiting visitor.
  *
- * `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online.
+ * `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online or the wait
+ * cannot be estimated. If the estimate is uncertain, the wait may last up to `estimate_max_seconds`. `reason` says why
+ * the place or the estimate has risen: `emergency_first`, `earlier_place`, `fewer_agents` or `slower`.
  */
 export interface QueueFrame {
   kind: "queue";
   place: number;
   estimate_seconds: number | null;
   online: boolean;
+  estimate_max_seconds?: number | null;
+  reason?: string;
 }
 
 export interface TypingFrame {
@@ -339,7 +346,8 @@ export interface Bye {
 /**
  * The answer to a hello frame.
  *
- * `rows` has every conversation in this agent's lists. The console removes all other conversations from its lists.
+ * `rows` has the conversations in this agent's lists, but only the first ones of the queue, whose length is
+ * `waiting_count`. The console removes all other conversations from its lists.
  */
 export interface ConsoleWelcome {
   kind: "welcome";

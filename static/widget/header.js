@@ -20,16 +20,19 @@ export function drawHeader(session, strings) {
   setText(byId("status-line"), statusText());
   byId("end").hidden = !conversation.isOpen;
   waiting.hidden = state?.status !== "waiting";
-  setText(byId("waiting"), (isAlone ? waiting.dataset.nobody : waiting.dataset.waiting) ?? "");
+  const reason = strings[queue?.reason ?? ""];
+  setText(byId("waiting"), (isAlone ? waiting.dataset.nobody : (reason ?? waiting.dataset.waiting)) ?? "");
 
   function statusText() {
     if (status === "ended") return strings.over;
-    if (conversation.isEnded) return strings.ended;
+    if (conversation.isEnded) return state?.status === "abandoned" ? strings.abandoned : strings.ended;
     if (agent) return `${fill(strings.number, { number: agent.number })} · ${statusLine.dataset.name}`;
     if (isAlone) return strings.nobody;
     if (queue) {
-      const minutes = Math.max(1, Math.round((queue.estimate_seconds ?? 0) / 60));
-      return fill(queue.estimate_seconds === null ? strings.place : strings.estimate, { place: queue.place, minutes });
+      const { place, estimate_seconds: expected, estimate_max_seconds: most } = queue;
+      if (expected === null) return fill(strings.place, { place });
+      const minutes = [expected, most ?? expected].map((seconds) => Math.max(1, Math.round(seconds / 60)));
+      return fill(strings.estimate, { place, minutes: [...new Set(minutes)].join("–") });
     }
     if (state) return strings.waiting;
     return (status === "connecting" && strings.connecting) || (statusLine.dataset.name ?? "");

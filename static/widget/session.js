@@ -2,16 +2,15 @@
 
 import { LiveSocket } from "../chat/socket.js";
 import { Conversation } from "./conversation.js";
+import { MessageReceiver } from "./message-receiver.js";
 import { PostSender } from "./post-sender.js";
 
-/** @import { AcceptedFrame, End, Identify, MessageData, Rate, ServerToVisitor, State, VisitorFrame, Welcome } from "../chat/frames.d.ts" */
+/** @import { End, Identify, Rate, ServerToVisitor, State, VisitorFrame, Welcome } from "../chat/frames.d.ts" */
 /** @import { SocketStatus } from "../chat/socket.js" */
 /** @import { BrowserStorage } from "./storage.js" */
 
 const TYPING_MS = 3_000;
 const TYPING_SHOWN_MS = 6_000;
-const BEHIND_MS = 1_000;
-const MARK_MS = 400;
 const RENEW_SECONDS = 60;
 
 export class Session {
@@ -25,11 +24,12 @@ export class Session {
   /** The reason of the last refusal that is not about a message. */
   refusal = "";
   token;
+  /** Whether the visitor can see the messages. */
+  isVisible = false;
+  #receiver = new MessageReceiver(this);
   #isKnown;
   /** The server's time minus `performance.now()`, in ms; until the server has sent its time, this machine's clock is used. */
   #ahead = performance.timeOrigin;
-  #isVisible = false;
-  #seen = "";
   #dismissed = "";
   /** The token with which to log out after reconnecting; "" unless the visitor logged out while disconnected. */
   #leaving = "";
@@ -134,8 +134,8 @@ export class Session {
 
   /** @param {boolean} isVisible whether the visitor can see the messages */
   setVisible(isVisible) {
-    this.#isVisible = isVisible;
-    this.#mark();
+    this.isVisible = isVisible;
+    this.#receiver.mark();
     this.#askIdentity();
     this.onChange();
   }
@@ -159,13 +159,13 @@ export class Session {
     const isOurs = !!now.id && ("conversation" in frame ? frame.conversation : kind === "state" && frame.state.id) === now.id;
     if (kind === "welcome") this.#welcome(frame);
     else if (kind === "bye") this.#isSuperseded = frame.code === "superseded";
-    else if (kind === "accepted") this.#accepted(frame);
+    else if (kind === "accepted") this.#receiver.accepted(frame);
     else if (kind === "refused" && !this.sender.refused(frame)) this.refuse(frame.words);
-    else if (kind === "message" && isOurs) this.#place([frame.message]);
-    else if (kind === "messages" && isOurs) this.#place(frame.messages, frame.more);
+    else if (kind === "message" && isOurs) this.#receiver.place([frame.message]);
+    else if (kind === "messages" && isOurs) this.#receiver.place(frame.messages, frame.more);
     else if (kind === "state" && isOurs) this.#setState(frame.state);
     else if (kind === "queue") now.queue = frame;
-    else if (kind === "pong" && frame.head > now.thread.head) this.#fetch();
+    else if (kind === "pong" && frame.head > now.thread.head) this.#receiver.fetch();
     else if (kind === "was_seen" && isOurs && frame.role === "agent") now.setMarks(frame);
     else if (kind === "is_typing" && isOurs && frame.role === "agent") {
       now.isAgentTyping = true;
@@ -194,7 +194,7 @@ export class Session {
     if ((state?.id ?? "") !== this.conversation.id || !frame.recovered) this.#clear();
     if (state) this.#setState(state);
     else this.#saveToken();
-    this.#place(state ? frame.messages : [], frame.more);
+    this.#receiver.place(state ? frame.messages : [], frame.more);
     for (const requested of this.#later.splice(0)) this.request(requested);
     this.sender.flush();
   }
@@ -218,7 +218,7 @@ export class Session {
   }
 
   #askIdentity() {
-    if (!this.#isIdentityDue || !this.#isVisible) return;
+    if (!this.#isIdentityDue || !this.isVisible) return;
     this.#isIdentityDue = false;
     this.onChange("identify");
   }
@@ -227,7 +227,7 @@ export class Session {
   #clear() {
     this.conversation = new Conversation();
     this.sender.reset();
-    this.#seen = "";
+    this.#receiver.reset();
   }
 
   /** @param {State} state */
@@ -236,7 +236,7 @@ export class Session {
     this.conversation.setState(state);
     this.#saveToken();
     if (this.conversation.isOpen !== wasOpen) this.onChange(wasOpen ? "ended" : "started");
-    this.#fetchIfBehind(state.last_seq);
+    this.#receiver.catchUp(state.last_seq);
   }
 
   #saveToken() {
@@ -244,59 +244,10 @@ export class Session {
     this.storage.saveToken(this.token, isOpen || this.sender.isStarting ? "open" : id ? "ended" : "none", id);
   }
 
-  /** @param {MessageData[]} messages @param {boolean} [hasMore] */
-  #place(messages, hasMore) {
-    for (const message of messages) {
-      if (!this.conversation.place(message)) return this.#fetch();
-      if (message.client_id) this.sender.accepted(message.client_id, true);
-    }
-    if (hasMore) this.#fetch();
-    this.#mark();
-  }
-
-  /** @param {AcceptedFrame} frame */
-  #accepted({ client_id, seq, conversation }) {
-    // The post was stored in the former conversation. Its answer was lost, and another tab has started the current
-    // conversation.
-    const isOfAnother = !!conversation && conversation !== this.conversation.id;
-    this.sender.accepted(client_id, isOfAnother || seq <= this.conversation.thread.head);
-    if (!isOfAnother) this.#fetchIfBehind(seq);
-  }
-
   /** Shows for a few seconds why a request was refused. @param {string} text */
   refuse(text) {
     this.refusal = text;
     this.#after("refusal", 8000, () => (this.refusal = ""));
-  }
-
-  // -- staying up to date --------------------------------------------------------------------------------
-
-  #fetch() {
-    const { id, thread } = this.conversation;
-    if (id) this.#send({ kind: "fetch", after: thread.head });
-  }
-
-  /**
-   * Waits a moment, and then fetches the stored message with this seq if it has not arrived.
-   *
-   * @param {number} seq of the message
-   */
-  #fetchIfBehind(seq) {
-    const { thread } = this.conversation;
-    if (seq > thread.head) this.#after("behind", BEHIND_MS, () => seq > thread.head && this.#fetch());
-  }
-
-  /** Sends the read marks, at most once in MARK_MS, so that a burst of messages does not cause a flood of frames. */
-  #mark() {
-    const marks = this.conversation.readMarks(this.#isVisible);
-    const seen = `${marks.received} ${marks.read}`;
-    if (!marks.received || seen === this.#seen || this.#timers.mark) return;
-    if (!this.#send({ kind: "seen", conversation: this.conversation.id, ...marks })) return;
-    this.#seen = seen;
-    this.#timers.mark = setTimeout(() => {
-      this.#timers.mark = 0;
-      this.#mark();
-    }, MARK_MS);
   }
 
   /** @param {VisitorFrame} frame */

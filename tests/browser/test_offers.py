@@ -185,7 +185,7 @@ def test_emergency_rings_for_supervisor_until_confirmed(
 
 def test_alert_kind_that_is_off_and_break_make_no_sound(console: OpenConsole, server: ChatServer) -> None:
     page = console()
-    page.keyboard.press("b")
+    page.keyboard.press("l")
     dialog = page.get_by_role("dialog", name="Alerts")
     dialog.get_by_label("Unread messages").uncheck()
     dialog.get_by_role("button", name="Done").click()
@@ -199,7 +199,7 @@ def test_alert_kind_that_is_off_and_break_make_no_sound(console: OpenConsole, se
         expect(page.locator("#mine .unread")).to_have_text("1")
         expect(page).to_have_title(re.compile(r"^\(1\) "))
         assert page.evaluate("document.documentElement.dataset.rung") == before
-        page.keyboard.press("b")
+        page.keyboard.press("l")
         dialog.get_by_label("Unread messages").check()
         dialog.get_by_role("button", name="Done").click()
         expect(page.locator("html")).to_have_attribute("data-rung-for", "unread")

@@ -57,7 +57,7 @@ def test_visitor_and_agent_exchange_messages_until_rating(
         axe(widget.page)
         screenshot(widget.page, "widget-first")
         widget.send("我的卡被吞了，我在医院")
-        expect(widget.status_line).to_have_text(re.compile("您排第 1 位，约 [0-9]+ 分钟"))
+        expect(widget.status_line).to_have_text(re.compile("您排第 1 位，约 [0-9]+(–[0-9]+)? 分钟"))
         expect(widget.own_message("我的卡").locator(".status")).to_have_text("已发送")
         axe(widget.page)
 
@@ -104,6 +104,48 @@ def test_visitor_and_agent_exchange_messages_until_rating(
         widget.frame.get_by_role("button", name="再聊一次").click()
         expect(widget.frame.get_by_role("button", name="卡被吞了")).to_be_visible()
         assert widget.stored_items() == {}
+
+
+# Makes every visitor who is away leave the queue.
+ABANDON = """
+from datetime import timedelta
+from django.utils import timezone
+from chat.actions.visitor_presence import abandon_absent
+from chat.models import Conversation
+Conversation.objects.exclude(visitor_away_since=None).update(visitor_away_since=timezone.now() - timedelta(minutes=20))
+print(abandon_absent({}))
+"""
+
+
+def test_visitor_who_was_away_gets_the_former_place_back(
+    open_widget: OpenWidget, server: ChatServer, axe: Axe, screenshot: Screenshot
+) -> None:
+    with WireAgent(server) as mei:
+        widget = open_widget()
+        widget.send("我的卡被吞了")
+        address = widget.page.url
+        widget.page.goto("about:blank")
+        mei.wait_for("conversation", lambda frame: "visitor_away_since" in frame["row"])
+        assert server.run_python(ABANDON).strip() == "1"
+        other = open_widget()
+        other.send("我想问汇率")
+        expect(other.status_line).to_have_text(re.compile("您排第 1 位"))
+
+        again = Widget(widget.page, address)
+        expect(again.log.get_by_text("30 分钟内回来，位置还是您的")).to_be_visible()
+        expect(again.log.get_by_text("已为您恢复原来的排队位置")).to_be_visible()
+        expect(again.status_line).to_have_text(re.compile("您排第 1 位"))
+        expect(other.status_line).to_have_text(re.compile("您排第 2 位"))
+        expect(other.frame.locator("#waiting")).to_have_text("比您先到的客户回来继续排队了。")
+        axe(other.page)
+        screenshot(again.page, "widget-place-back")
+        screenshot(other.page, "widget-queue-reason")
+        mei.take_next()
+        mei.wait_for_message("我的卡被吞了")
+
+        other.frame.get_by_role("button", name="结束", exact=True).click()
+        other.frame.get_by_role("button", name="结束对话").click()
+        expect(other.log.get_by_text("您已离开排队。")).to_be_visible()
 
 
 def test_topic_and_form_start_conversation(open_widget: OpenWidget, server: ChatServer) -> None:

@@ -435,7 +435,8 @@ def test_end_while_waiting_closes_at_once(cast: Cast, announced: Announced) -> N
     posted, changed = announced.take()
     assert isinstance(posted, MessagePosted)
     assert isinstance(changed, ConversationChanged)
-    assert posted.message.payload == {"code": "left_queue"}
+    assert posted.message.body == "访客已离开队列。"
+    assert posted.message.payload == {"code": "left_queue", "to_visitor": "您已离开排队。"}
     assert (changed.was_status, changed.row.status, changed.row.last_seq) == ("waiting", "closed", 1)
 
 

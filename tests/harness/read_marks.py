@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-# Seconds between two read marks, as in static/widget/session.js and static/console/inbox/live-connection.js.
+# Seconds between two read marks, as in static/widget/message-receiver.js and static/console/inbox/live-connection.js.
 MARK_SECONDS = 0.4
 
 

@@ -120,6 +120,10 @@ def test_agent_gets_one_offer_at_a_time_except_of_emergencies() -> None:
     assert [choice.waiting.id for choice in match(queue, [agent(1)], offers, NOW)] == [1, 3]
 
 
+def test_choices_stop_at_the_limit() -> None:
+    assert len(match([waiting(number) for number in range(4)], [agent(1)], policy(), NOW, 3)) == 3
+
+
 def test_higher_level_of_the_skill_is_preferred_among_equal_loads() -> None:
     agents = [agent(1, skills={MORTGAGES: 2}), agent(2, skills={MORTGAGES: 5}), agent(3)]
     assert pairs([waiting(1, skills=frozenset({MORTGAGES}))], agents) == [(1, 2)]
@@ -148,7 +152,7 @@ def test_restricted_agent_gets_nothing_and_is_counted() -> None:
     restricted = agent(1, LOANS, restricted=frozenset({CARDS}))
     (choice,) = match([waiting(1)], [restricted, agent(2), agent(3, load=4)], policy(), NOW)
     assert choice.agent == 2
-    assert choice.explanation.left_out == {"restricted": 1, "full": 1, "skill": 0}
+    assert choice.explanation.left_out == {"restricted": 1, "full": 1}
 
 
 def test_explanation_names_the_chosen_agent_and_the_next_with_their_load() -> None:

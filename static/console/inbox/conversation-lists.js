@@ -164,6 +164,7 @@ export class ConversationLists {
     const time = find(element, ".wait");
     const text = row.status === "wrap_up" ? this.#strings.wrap_up : seconds === null ? "" : formatDuration(seconds, this.#strings);
     setText(time, text);
+    setText(find(element, ".away"), awayText(row, this.#strings));
   }
 
   #tick() {
@@ -182,6 +183,13 @@ export function secondsWaiting(row) {
   return since ? Math.max(0, Math.floor((serverNow() - Date.parse(since)) / 1000)) : null;
 }
 
+/** Returns for how long the visitor of an open conversation has been away, or "". @param {Row} row @param {UiStrings} strings */
+export function awayText({ status, visitor_away_since }, strings) {
+  if (!visitor_away_since || !["waiting", "active"].includes(status)) return "";
+  const seconds = Math.max(0, Math.floor((serverNow() - Date.parse(visitor_away_since)) / 1000));
+  return fill(strings.left, { time: formatDuration(seconds, strings) });
+}
+
 /** Shows whether a conversation is an emergency: an icon with a word. @param {HTMLElement} element @param {Row} row @param {UiStrings} strings */
 export function drawEmergency(element, row, strings) {
   element.hidden = !isUrgent(row);
@@ -190,9 +198,9 @@ export function drawEmergency(element, row, strings) {
   setText(find(element, ".emergency-text"), strings.emergency);
 }
 
-/** Returns what raised an emergency: a word of the customer, or who did. @param {Row} row @param {UiStrings} strings */
-export function emergencyReason(row, strings) {
-  return strings[`emergency_reason_${row.emergency_reason}`] ?? row.emergency_reason ?? "";
+/** Returns what raised an emergency, with bidi isolation: a word, or that an agent did. @param {Row} row @param {UiStrings} strings */
+export function emergencyReason({ emergency_reason: reason = "" }, strings) {
+  return strings[`emergency_reason_${reason}`] ?? isolated(reason);
 }
 
 /**

@@ -19,7 +19,7 @@ const LETTERS = {
   F: "search",
   S: "points",
   P: "presence",
-  B: "alerts",
+  L: "alerts",
 };
 /** @type {Record<string, string>} */
 const ARROWS = { ArrowDown: "down", ArrowUp: "up" };

@@ -80,10 +80,10 @@ function urgentFirst(rows) {
   return rows.sort((one, other) => Number(isUrgent(other)) - Number(isUrgent(one)));
 }
 
-/** Returns the conversations that are offered to the agent, the one that expires first on top. @param {ConsoleState} state */
+/** Returns the conversations that are offered to the agent, in queue order: emergencies first. @param {ConsoleState} state */
 export function offers(state) {
   const own = Object.values(state.rows).filter((row) => isOffer(state, row));
-  return own.sort((one, other) => ((one.offered_until ?? "") < (other.offered_until ?? "") ? -1 : 1));
+  return own.sort(compareQueueOrder);
 }
 
 /** Tells whether the conversation is offered to the agent. @param {ConsoleState} state @param {Row | undefined} row */

@@ -3,7 +3,7 @@
 import { isolated } from "../../chat/bidi.js";
 import { byId, setText } from "../../chat/dom.js";
 import { fill } from "../../chat/ui-strings.js";
-import { emergencyReason, nameOf, isolatedName, offeredWords } from "./conversation-lists.js";
+import { awayText, emergencyReason, nameOf, isolatedName, offeredWords } from "./conversation-lists.js";
 import { MessageList } from "./message-list.js";
 import { find } from "../find.js";
 import { BASE } from "../requests.js";
@@ -50,7 +50,10 @@ export class ThreadView {
     // A loaded image or a growing composer must not push the last message out of view.
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(byId("messages"));
     new ResizeObserver(() => this.#isAtEnd && this.toEnd()).observe(this.#scroller);
-    setInterval(() => this.#drawTyping(), 1000);
+    setInterval(() => {
+      this.#drawTyping();
+      if (store.row) this.#drawAbout(store.row);
+    }, 1000);
     document.addEventListener("day-changed", () => this.draw());
   }
 
@@ -121,10 +124,7 @@ export class ThreadView {
     const strings = this.#strings;
     const { me } = this.#store.state;
     byId("conversation-name").textContent = nameOf(row, strings);
-    const offer = offeredWords(this.#store.state, row, strings);
-    const about = [strings[row.level], this.#departments[row.department], offer, isolated(row.subject)].filter(Boolean);
-    byId("conversation-about").textContent = about.join(" · ");
-    byId("conversation-about").dataset.level = row.level;
+    this.#drawAbout(row);
     byId("conversation-emergency").hidden = !isUrgent(row);
     setText(find(byId("conversation-emergency"), ".emergency-text"), strings[`emergency_${row.emergency}`] ?? "");
     setText(byId("conversation-emergency-reason"), emergencyReason(row, strings));
@@ -155,10 +155,21 @@ export class ThreadView {
     byId("conversation-state-exam").hidden = !isRestricted(this.#store.state, row);
   }
 
+  /** @param {Row} row */
+  #drawAbout(row) {
+    const strings = this.#strings;
+    const offer = offeredWords(this.#store.state, row, strings);
+    const level = strings[row.level];
+    const about = [awayText(row, strings), level, this.#departments[row.department], offer, isolated(row.subject)];
+    setText(byId("conversation-about"), about.filter(Boolean).join(" · "));
+    byId("conversation-about").dataset.level = row.level;
+  }
+
   /** @param {Row} row @param {boolean} isMine @returns {string} why the agent cannot write here, or "" */
   #readOnlyReason(row, isMine) {
     const strings = this.#strings;
     if (row.status === "closed") return strings.closed;
+    if (row.status === "abandoned") return strings.abandoned;
     if (isOffer(this.#store.state, row)) return strings.offer_first;
     if (row.status === "waiting") return strings[obstacleTo(this.#store.state, row) || "waiting_first"];
     if (!isMine) return fill(strings.not_mine, { name: row.agent ? `${isolated(row.agent.name)} ${row.agent.number}` : "" });

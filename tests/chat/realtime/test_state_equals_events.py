@@ -24,8 +24,9 @@ from chat.actions import agents, visitors
 from chat.actions.events import current_row
 from chat.actions.posts import Post, ReadMark, post_batch
 from chat.models import Conversation, Visitor
-from chat.protocol import QueueFrame, Row, Welcome
+from chat.protocol import Row, Welcome
 from chat.protocol.serializers import person_of
+from chat.queue_estimates import QueuePosition
 from chat.realtime import delivery
 from chat.realtime.coalescing import RequestCoalescer
 from chat.realtime.delivery import Hub
@@ -88,7 +89,7 @@ class Screen:
     def state_changed(self, row: Row) -> None:
         self.is_waiting = row.status == "waiting"
 
-    def send_position(self, frame: QueueFrame) -> None:
+    def send_position(self, position: QueuePosition) -> None:
         raise AssertionError("only the sweep sends queue positions")
 
     def tokens_voided(self, generation: int) -> None:

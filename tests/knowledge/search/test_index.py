@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from demo.library import points
 from knowledge.search import NOT_ANSWERED, Index, IndexEntry, embeddings
 from knowledge.search.embeddings import vector_of, vectors_of
-from knowledge.search.encoder_process import MIN_TEXTS, encode_in_process
+from knowledge.search.encoder_process import MAX_TEXTS_IN_CALLER, encode_in_process
 from knowledge.search.scorers import AnswerWeights
 from knowledge.search.tokenizer import features_of, meanings_in, normalize, question_parts, without_courtesy
 from knowledge.search.topic_filter import everyday_texts
@@ -219,7 +219,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_vectors_of_reads_stored_vectors_and_encodes_once(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    texts = [f"第{number}个问题" for number in range(MIN_TEXTS + 1)]
+    texts = [f"第{number}个问题" for number in range(MAX_TEXTS_IN_CALLER + 1)]
     encoded = encode_in_process(texts)
 
     def never(texts: object) -> None:
