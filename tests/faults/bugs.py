@@ -27,6 +27,8 @@ class Bug:
     rules: tuple[str, ...]
     fault: str = ""
     accepted_share: float | None = None
+    # Left out of short runs.
+    is_slow: bool = False
 
 
 BUGS = (
@@ -79,6 +81,7 @@ BUGS = (
         ("nobody_waits_in_vain",),
         "router_kill",
         accepted_share=0.6,
+        is_slow=True,
     ),
     Bug(
         "accepts_ended",
