@@ -76,7 +76,7 @@ def _plan(bug: Bug | None) -> Plan:
         return SMALL
     if bug.accepted_share is None:
         return WITH_BUG
-    return replace(ROUTING, accepted_share=bug.accepted_share)
+    return replace(ROUTING, accepted_share=bug.accepted_share, late_share=bug.late_share)
 
 
 class ShortScenario(Scenario):
