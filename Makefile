@@ -4,10 +4,10 @@ PORT ?= 8000
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help demo test lint e2e faults machine simulate bench format messages lock clean
+.PHONY: help demo test lint e2e faults machine simulate simulate-day bench format messages lock clean
 
 help: ## list these commands
-	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 demo: ## run Lianxin with a sample bank on PORT (8000); needs only Python 3.11 or newer
 	@scripts/install
@@ -33,6 +33,11 @@ machine: ## test two thousand schedules of events on a simulated clock, and shor
 simulate: ## let simulated visitors talk to a running demo; ARGS="--agents 4 --pace 20 --minutes 60" and more: docs/simulate.md
 	@scripts/install
 	@$(PYTHON) -m tests.simulation $(ARGS)
+
+simulate-day: ## run a bank's day of 5,000 customers and 50 agents through the router, and by hand; ARGS="--surge": docs/simulate.md
+	@scripts/system-packages
+	@scripts/install --dev
+	@$(PYTHON) -m tests.simulation.day $(ARGS)
 
 bench: ## measure performance against the budgets, with a private PostgreSQL and Redis: docs/performance.md
 	@scripts/system-packages

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from accounts import presence
+from accounts.access import may
 from accounts.models import Presence, PresenceStatus, Skill, Staff, StaffSkill
 from chat.models import Assignment, Conversation, Status
 from chat.queue_order import QUEUE_ORDER, URGENT
@@ -68,10 +69,14 @@ def waiting(departments: Collection[int], limit: int) -> list[Waiting]:
 
 
 def online_agents(policies: Mapping[int, DepartmentPolicy]) -> list[Agent]:
-    """Return the agents who are online, with their loads. Seven queries at most."""
+    """Return the agents who are online, with their loads. Seven queries at most.
+
+    Supervisors are left out: they choose conversations themselves.
+    """
     rows = Presence.objects.filter(presence.is_valid(), status=PresenceStatus.ONLINE, staff__is_active=True)
     last = Assignment.objects.filter(agent=OuterRef("pk")).order_by("-id").values("at")[:1]
-    people = list(Staff.objects.filter(pk__in=rows.values("pk")).annotate(last_assigned_at=Subquery(last)))
+    online = Staff.objects.filter(pk__in=rows.values("pk")).annotate(last_assigned_at=Subquery(last))
+    people = [person for person in online if may(person, "answer") and not may(person, "choose_from_queue")]
     if not people:
         return []
     own: dict[int, set[int]] = defaultdict(set)

@@ -166,7 +166,7 @@ def abandon_absent(limits: Mapping[int, tuple[int, int]]) -> int:
     """Remove from the queue the visitors who have been away for too long. Returns their number.
 
     `limits` has the minutes on a desktop and on a phone for each department, by its id. The limits of a department that
-    is not among them are ABANDON_MINUTES. One query if nobody is away for so long.
+    is not among them are ABANDON_MINUTES. One query if nobody is.
     """
     now = timezone.now()
     shortest = min(minutes for both in (ABANDON_MINUTES, *limits.values()) for minutes in both)

@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models.functions import Now
 
 from accounts import presence
 from accounts.models import Presence
 from chat import access
 from chat.actions.agents import return_to_queue
 from chat.models import Conversation, Status
+from core import database_clock
 from routing import loads
 
 
@@ -23,7 +23,7 @@ def return_conversations() -> int:
     found = list(
         Conversation.objects.filter(status=Status.ACTIVE, agent__presence__in=gone)
         .order_by()
-        .values_list("pk", "agent_id", "department_id", "agent__presence__seen_at", Now())
+        .values_list("pk", "agent_id", "department_id", "agent__presence__seen_at", database_clock.now())
     )
     if not found:
         return 0

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts import presence
@@ -18,7 +17,7 @@ from chat.actions.presence import set_away
 from chat.models import Assignment, Conversation, Status
 from chat.protocol import ConversationChanged, Event, serializers
 from chat.realtime import delivery
-from core.models import Lease
+from core import database_clock
 from routing.actions.agent_locks import lock_presences
 from routing.errors import OfferEnded
 from routing.matching import Choice
@@ -70,7 +69,7 @@ def make(choices: Sequence[tuple[Choice, Mapping[str, Any], int]]) -> None:
     """Offer locked, waiting conversations in the caller's transaction: each a choice, its row, and the seconds."""
     if not choices:
         return
-    now = _database_now()
+    now = database_clock.read()
     # An offer whose conversation was taken or transferred meanwhile is still open.
     _settle([row["id"] for _, row, _ in choices], Offer.Outcome.WITHDRAWN)
     offers, rows = [], []
@@ -100,13 +99,22 @@ def withdraw(pks: Iterable[int], outcome: Offer.Outcome) -> None:
     _write([{**row, "offered_to_id": None, "offered_until": None} for row in offered])
 
 
+def withdraw_stale() -> int:
+    """Record as withdrawn the open offers of conversations that are no longer offered, and return their number.
+
+    Such a conversation was taken by a supervisor, transferred or ended, or its visitor left. One statement.
+    """
+    stale = Offer.objects.filter(outcome=Offer.Outcome.OPEN, conversation__offered_to=None)
+    return stale.update(outcome=Offer.Outcome.WITHDRAWN, decided_at=timezone.now())
+
+
 def expire() -> datetime | None:
     """End the offers that have expired. An agent who misses two in a row is set to away.
 
     Returns the time at which the next offer expires, or None if none is open.
     """
     offered = Conversation.objects.filter(offered_to__isnull=False).order_by()
-    found = list(offered.values_list("offered_until", Now()))
+    found = list(offered.values_list("offered_until", database_clock.now()))
     ends = [until for until, _ in found if until is not None]
     now = max((now for _, now in found), default=timezone.now())
     if any(until <= now for until in ends):
@@ -139,12 +147,6 @@ def _has_missed_too_many(agent: int) -> bool:
     since = presence.since_of(agent)
     missed = [at for outcome, at in outcomes if outcome == Offer.Outcome.MISSED and at >= since]
     return len(missed) == MISSES_UNTIL_AWAY
-
-
-def _database_now() -> datetime:
-    """Return the time of the database, by which offers begin and end: the clocks of several servers differ."""
-    now: datetime = Lease.objects.values_list(Now(), flat=True)[:1].get()
-    return now
 
 
 def _open_offer(conversation: int) -> Offer | None:

@@ -53,6 +53,7 @@ def route(holder: str) -> int:
                 or row["status"] != Status.WAITING
                 or row["department_id"] != choice.waiting.department
                 or row["offered_to_id"] is not None
+                or row["visitor_away_since"] is not None
             ):
                 # It has changed since it was read. The change wakes the router again.
                 continue

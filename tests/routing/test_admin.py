@@ -176,7 +176,7 @@ def test_lists_of_assignments_and_offers_explain_why_and_are_audited(cast: Cast,
     assert client.post(page_of("routing_offer", "change", offer.pk), {}).status_code == 403
 
 
-def test_assignment_by_a_supervisor_names_the_supervisor(cast: Cast) -> None:
+def test_assignment_by_a_colleague_is_explained_by_one_sentence(cast: Cast) -> None:
     start_with(cast, cast.mei)
     shown = client_of(cast.yun).get(page_of("chat_assignment", "change", Assignment.objects.get().pk))
     assert "赵云 9001 gave the conversation to 林梅 1001." in shown.content.decode()

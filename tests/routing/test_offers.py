@@ -81,6 +81,14 @@ def test_only_agents_who_are_online_get_conversations(cast: Cast, status: Presen
     assert run_round() == 0
 
 
+def test_supervisor_who_is_online_gets_nothing_from_the_router(cast: Cast) -> None:
+    cast.yun.departments.add(cast.cards)
+    go_online(cast.yun)
+    set_policy(cast, Mode.PUSH)
+    start(cast)
+    assert run_round() == 0
+
+
 def test_language_goes_to_the_agent_who_speaks_it(cast: Cast) -> None:
     english = Skill.objects.create(code="english", name_zh="英语", name_en="English", language="en")
     StaffSkill.objects.create(staff=cast.hao, skill=english, level=4)
@@ -187,6 +195,9 @@ def test_visitor_who_leaves_ends_the_offer(cast: Cast) -> None:
     visitors.end_by_visitor(visitor=conversation.visitor)
     with pytest.raises(OfferEnded):
         offers.accept(staff=cast.mei, uuid=conversation.uuid)
+    assert offers.withdraw_stale() == 1
+    assert offers.withdraw_stale() == 0
+    assert Offer.objects.get().outcome == Offer.Outcome.WITHDRAWN
 
 
 def test_offer_of_a_transferred_conversation_is_withdrawn_when_it_is_offered_again(cast: Cast) -> None:
