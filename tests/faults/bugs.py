@@ -76,6 +76,7 @@ BUGS = (
         ("nobody_waits_in_vain",),
         "router_kill_before_announcing",
         accepted_share=0.0,
+        is_slow=True,
     ),
     Bug(
         "keeps_the_lease",
