@@ -240,7 +240,7 @@ class Agent(AgentClient):
             else:
                 await self._wait_until(lambda: uuid not in self.offers, OFFER_SECONDS + 3 * LATE_SECONDS)
                 await asyncio.sleep(LATE_SECONDS)
-                if draw > 0.9:
+                if draw > 1 - plan.late_share:
                     await self._accept(uuid)
                 elif uuid in self.waiting:
                     # The router does not offer it to this agent again.

@@ -18,8 +18,9 @@ from uuid import uuid4
 class Bug:
     """A planted bug. It counts as found if one of `rules` reports it.
 
-    Some bugs take effect only during the fault named `fault`. `accepted_share` is the share of offers that the agents
-    accept; the trial of a bug that has one has enough visitors of the departments with a router to fill all agents.
+    Some bugs take effect only during the fault named `fault`. `accepted_share` and `late_share` are the shares of
+    offers that agents accept in time and too late. The trial of a bug with an `accepted_share` has enough visitors of
+    the departments with a router to fill all agents.
     """
 
     name: str
@@ -27,6 +28,9 @@ class Bug:
     rules: tuple[str, ...]
     fault: str = ""
     accepted_share: float | None = None
+    late_share: float = 0.0
+    # Left out of short runs.
+    is_slow: bool = False
 
 
 BUGS = (
@@ -72,6 +76,7 @@ BUGS = (
         ("nobody_waits_in_vain",),
         "router_kill_before_announcing",
         accepted_share=0.0,
+        is_slow=True,
     ),
     Bug(
         "keeps_the_lease",
@@ -79,18 +84,21 @@ BUGS = (
         ("nobody_waits_in_vain",),
         "router_kill",
         accepted_share=0.6,
+        is_slow=True,
     ),
     Bug(
         "accepts_ended",
         "an agent accepts an offer that has ended, although a colleague has the conversation",
         ("offer_is_accepted_once",),
         accepted_share=0.3,
+        late_share=0.3,
     ),
     Bug(
         "confirms_ended",
         "an agent is told to have accepted an offer that has ended",
         ("offer_is_accepted_once",),
         accepted_share=0.3,
+        late_share=0.3,
     ),
     Bug(
         "ignores_capacity",
@@ -116,6 +124,7 @@ class PlantedBug:
         self._calls = 0
         self._answers: dict[Any, Callable[[Any], None]] = {}
         self._held: dict[int, Any] = {}
+        self._put_off: set[Any] = set()
         self._round = threading.local()
         # The queue that the last round of the router has read, and the conversations that this process has offered.
         self._last_queue: list[Any] = []
@@ -127,6 +136,7 @@ class PlantedBug:
         self.effects = self._calls = 0
         self._answers.clear()
         self._held.clear()
+        self._put_off.clear()
         self._last_queue.clear()
         self._offered.clear()
 
@@ -163,9 +173,11 @@ class PlantedBug:
         def around(writer: Any, post: Any, answer: Callable[[Any], None]) -> None:
             if self.name == "answers_early":
                 self._answers[post.client_id] = answer
-            if self.name == "overtakes" and post.visitor_id:
+            # Each post is put off only once, because one that is never stored is never in the wrong place.
+            if self.name == "overtakes" and post.visitor_id and post.client_id not in self._put_off:
                 self._calls += 1
                 if self._calls % EVERY_NTH == 0:
+                    self._put_off.add(post.client_id)
                     answer(self._unavailable())
                     return
             submit(writer, post, answer)

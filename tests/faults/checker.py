@@ -383,6 +383,7 @@ def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
         if any(agent not in protocol_clients for agent, _ in conversation.assignments):
             unclaimed.add((conversation.conv, "agent"))
     claimed: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    read_at = min((record["t"] for record in facts.by_op["sql"]), default=0.0)
     for record in facts.records:
         if record["op"] == "mark":
             key = record["conv"], record["role"]
@@ -397,7 +398,8 @@ def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
                     f"{key}: {reported} was reported, {claimed[key]} was claimed",
                 )
             stored = facts.stored.get(record["conv"])
-            if stored is None:
+            if stored is None or record["t"] >= read_at:
+                # A mark may also have been stored after the database was read.
                 continue
             now = tuple(stored.marks[role])
             if now[0] < reported[0] or now[1] < reported[1]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tests.faults.bank import Bank
-from tests.faults.bugs import BUGS, Bug
+from tests.faults.bugs import Bug
 from tests.faults.checker import Verdict, check
 from tests.faults.fault_schedule import FAULTS
 from tests.faults.history import History
@@ -24,8 +25,8 @@ CLEAN_SECONDS = 2.0
 
 
 class PlantedBugTrials:
-    def __init__(self, bank: Bank, *, is_loud: bool = False) -> None:
-        self._bank, self._is_loud = bank, is_loud
+    def __init__(self, bank: Bank, bugs: Sequence[Bug], *, is_loud: bool = False) -> None:
+        self._bank, self._bugs, self._is_loud = bank, bugs, is_loud
 
     async def run(self) -> list[str]:
         """Return the names of the bugs that were found.
@@ -42,7 +43,7 @@ class PlantedBugTrials:
             )
             return []
         found_bugs = []
-        for bug in BUGS:
+        for bug in self._bugs:
             began = time.monotonic()
             verdict = await self._run_trial(bug)
             if self._is_loud:
@@ -75,7 +76,7 @@ def _plan(bug: Bug | None) -> Plan:
         return SMALL
     if bug.accepted_share is None:
         return WITH_BUG
-    return replace(ROUTING, accepted_share=bug.accepted_share)
+    return replace(ROUTING, accepted_share=bug.accepted_share, late_share=bug.late_share)
 
 
 class ShortScenario(Scenario):

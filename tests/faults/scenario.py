@@ -50,8 +50,9 @@ class Plan:
     # The departments of the visitors, in turn.
     departments: tuple[str, ...] = ("cards", "loans", "cards", "savings")
     agents: int = 6
-    # The shares of offers that agents accept and decline. They miss the others.
+    # The shares of offers that agents accept in time, accept too late, and decline. They miss the others.
     accepted_share: float = 0.6
+    late_share: float = 0.1
     declined_share: float = 0.15
     pace: float = 1.0
     # The share of an agent's answers that are followed by a note.
