@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from accounts import audit
@@ -28,7 +28,7 @@ class PolicyInline(RightsModelAdmin, admin.StackedInline):  # type: ignore[type-
     form = PolicyForm
     fk_name = "department"
     fieldsets = POLICY_FIELDSETS
-    verbose_name_plural = gettext_lazy("Routing policy. Without one, agents take conversations by hand.")
+    verbose_name = gettext_lazy("routing policy (without one, agents take conversations by hand)")
     extra = 0
 
 
@@ -107,27 +107,18 @@ class ExplainedAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # t
         return format_html('<a href="{}">{}</a>', address, record.conversation)
 
     @admin.display(description=gettext_lazy("rule"))
-    def rule(self, record: Assignment | Offer) -> SafeString:
-        return _render("admin/routing/_rule.html", explanation=record.explanation)
+    def rule(self, record: Assignment | Offer) -> str:
+        return str(RULES.get(record.explanation.get("rule", ""), ""))
 
     @admin.display(description=gettext_lazy("why this agent"))
     def why(self, record: Assignment | Offer) -> SafeString:
-        by, reason = (
-            (record.by, record.reason)
-            if isinstance(record, Assignment)
-            else (None, Assignment.Reason.OFFERED.value)
-        )
-        return _render(
-            "chat/_explanation.html",
-            agent=record.agent,
-            by=by,
-            reason=reason,
-            explanation=record.explanation,
-        )
-
-
-def _render(template: str, **context: Any) -> SafeString:
-    return mark_safe(render_to_string(template, context).strip())  # noqa: S308  (the template escapes)
+        context = {
+            "agent": record.agent,
+            "by": getattr(record, "by", None),
+            "reason": getattr(record, "reason", Assignment.Reason.OFFERED.value),
+            "explanation": record.explanation,
+        }
+        return render_to_string("chat/_explanation.html", context)
 
 
 @admin.register(Assignment)

