@@ -68,7 +68,8 @@ def record(process: str, arrived: Collection[int], left: Mapping[int, datetime])
     stored = _presence.rows({*arrived, *left})
     changed = [values[0] for *values, status in stored if status in OPEN and changes_of(*values)]
     _change_presence(changed, changes_of)
-    bring_back([pk for pk, _, _, status in stored if pk in arrived and status == Status.ABANDONED], process)
+    for chunk in _chunks(pk for pk, *_, status in stored if pk in arrived and status == Status.ABANDONED):
+        bring_back(chunk, process)
 
 
 class _MissingProcesses:
