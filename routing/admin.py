@@ -17,7 +17,7 @@ from accounts.admin_parts import AuditedListMixin, BoundedPaginator, DateRange, 
 from accounts.models import Department, Staff
 from chat.models import Assignment
 from routing.admin_dry_run import dry_run_view
-from routing.admin_policies import POLICY_FIELDSETS, PolicyForm
+from routing.admin_policies import POLICY_FIELDSETS, RULES, PolicyForm
 from routing.models import DepartmentPolicy, Offer
 from routing.policies import remove_policy, save_policy
 
