@@ -28,7 +28,7 @@ from tests.simulation.day.checks import Faults
 from tests.simulation.day.customers import Customer
 from tests.simulation.day.measures import Outcome
 from tests.simulation.day.plan import Period, Plan, RunMode
-from tests.simulation.day.router_processes import RouterProcesses, simulated_leases
+from tests.simulation.day.router_processes import RouterProcesses, simulated_database_clock
 from tests.simulation.day.shapes import HOUR
 
 logger = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ MAX_RECENT = 500
 class Day:
     """A day in one mode.
 
-    `queue` has the department of each conversation that an agent could take now, by its id. `waiting` also has those
-    that are offered to an agent.
+    `waiting` has the department of each waiting conversation, by its id. `queue` leaves out those that are offered to
+    an agent.
     """
 
     agenda: Agenda
@@ -63,12 +63,14 @@ class Day:
         self.mode = mode
         self.customers: dict[int, Customer] = {}
         self.queue: dict[int, int] = {}
-        self.waiting: set[int] = set()
+        self.waiting: dict[int, int] = {}
         self.refusals: Counter[str] = Counter()
         self._faults = Faults()
         self._agents: dict[int, Agent] = {}
         # The agents whose screens show a conversation, because it belongs or is offered to them.
         self._shown_to: dict[int, set[int]] = {}
+        # The agent of each active conversation.
+        self._active: dict[int, int] = {}
         self._posts: list[tuple[Post, Callable[[], None] | None]] = []
         self._recent: RowValues = {}
         self._next_round: float | None = None
@@ -80,7 +82,7 @@ class Day:
         started = time.perf_counter()
         with clock_set(moment(self.plan.begins)) as clock:
             self.agenda = Agenda(clock, self.plan.begins)
-            with simulated_leases(self.agenda), patch.object(delivery, "announce", self._announce):
+            with simulated_database_clock(), patch.object(delivery, "announce", self._announce):
                 self.bank = create_bank(self.plan.agents, self.mode)
                 self._processes = RouterProcesses(self)
                 self._schedule()
@@ -119,8 +121,7 @@ class Day:
         customer.begin()
 
     def _is_over(self) -> bool:
-        is_everybody_served = self._begun == len(self.plan.contacts) and not (self.waiting or self._posts)
-        return is_everybody_served and not any(self._shown_to.values())
+        return self._begun == len(self.plan.contacts) and not (self.waiting or self._active or self._posts)
 
     # -- events --------------------------------------------------------------------------------------------
 
@@ -142,18 +143,9 @@ class Day:
                 self.wake()
 
     def _show(self, pk: int, row: Row) -> None:
+        """Show a row to its customer, to the agents whose consoles list it, and to those who look at the queue."""
         was_in_queue = pk in self.queue
-        if row.status == Status.WAITING:
-            self.waiting.add(pk)
-        else:
-            self.waiting.discard(pk)
-        if row.status == Status.WAITING and row.offered_to is None:
-            self.queue[pk] = row.department
-        else:
-            self.queue.pop(pk, None)
-        if row.offered_until:
-            end = datetime.fromisoformat(row.offered_until)
-            self.agenda.at((end - MIDNIGHT).total_seconds() + POLL_SECONDS, self.wake)
+        self._track(pk, row)
         owner = row.agent.id if row.agent and row.status != Status.CLOSED else None
         recipients = {staff for staff in (owner, row.offered_to) if staff is not None}
         former, self._shown_to[pk] = self._shown_to.get(pk, set()), recipients
@@ -164,6 +156,19 @@ class Day:
         if pk in self.queue and not was_in_queue:
             for agent in self._agents.values():
                 agent.consider()
+
+    def _track(self, pk: int, row: Row) -> None:
+        for tracked in (self.waiting, self.queue, self._active):
+            tracked.pop(pk, None)
+        if row.status == Status.ACTIVE and row.agent:
+            self._active[pk] = row.agent.id
+        elif row.status == Status.WAITING:
+            self.waiting[pk] = row.department
+            if row.offered_until is None:
+                self.queue[pk] = row.department
+            else:
+                end = datetime.fromisoformat(row.offered_until)
+                self.agenda.at((end - MIDNIGHT).total_seconds() + POLL_SECONDS, self.wake)
 
     @contextmanager
     def lost_announcements(self) -> Iterator[list[Event]]:
@@ -232,8 +237,7 @@ class Day:
             self._plan_round(IDLE_POLL_SECONDS)
 
     def _has_lost_agents(self) -> bool:
-        gone = {staff for staff, agent in self._agents.items() if not agent.is_connected}
-        return any(not gone.isdisjoint(shown) for shown in self._shown_to.values())
+        return any(not self._agents[staff].is_connected for staff in self._active.values())
 
     def _renew_presences(self) -> None:
         presence.renew([staff for staff, agent in self._agents.items() if agent.is_connected])
