@@ -74,10 +74,8 @@ DEPARTMENTS = (
     DepartmentShape("cards", "银行卡", "Cards", 0.35, {"mode": "push", "pause_seconds": 5}),
     DepartmentShape("online", "电子银行", "Online and mobile bank", 0.32, {"mode": "push"}),
     DepartmentShape("loans", "贷款", "Loans", 0.18, {"mode": "push"}),
-    DepartmentShape("branches", "网点", "Branches", 0.07, {"mode": "offer", "overflow_minutes": 4}, "cards"),
-    DepartmentShape(
-        "complaints", "投诉", "Complaints", 0.08, {"mode": "offer", "offer_seconds": 30, "capacity": 2}
-    ),
+    DepartmentShape("branches", "网点", "Branches", 0.07, {"mode": "push", "overflow_minutes": 4}, "cards"),
+    DepartmentShape("complaints", "投诉", "Complaints", 0.08, {"mode": "offer", "capacity": 2}),
 )
 CAPACITY = 3
 
