@@ -4,11 +4,12 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 from accounts import audit
 from accounts.models import Presence, PresenceStatus, Staff
+from core import database_clock
 
 LEASE_SECONDS = 60
 
@@ -29,7 +30,7 @@ def set_status(
             audit.record(by or staff, "presence.changed", staff, **detail)
         # Only the person's own console keeps the status valid.
         if by is None or by.pk == staff.pk:
-            presence.seen_at = now
+            presence.seen_at = database_clock.now()
         presence.save(update_fields=["status", "since", "seen_at"])
     return presence
 
@@ -41,7 +42,16 @@ def renew(staff_ids: list[int]) -> None:
     """
     with transaction.atomic():
         unlocked = Presence.objects.select_for_update(skip_locked=True).filter(staff_id__in=staff_ids)
-        Presence.objects.filter(pk__in=unlocked.values("pk")).update(seen_at=timezone.now())
+        Presence.objects.filter(pk__in=unlocked.values("pk")).update(seen_at=database_clock.now())
+
+
+def is_valid() -> Q:
+    """Return a filter for the presences that are valid now.
+
+    It uses the clock of the database, as `renew` does, because the clocks of several servers differ: a router whose
+    clock is ahead must not take every agent for gone.
+    """
+    return Q(seen_at__gte=database_clock.now() - timedelta(seconds=LEASE_SECONDS))
 
 
 def lease_start() -> datetime:

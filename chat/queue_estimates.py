@@ -146,7 +146,7 @@ def _next_frame(position: QueuePosition, before: QueuePosition, shown: QueueFram
             return _frame(position, "fewer_agents")
         if (frame.estimate_seconds or 0) > (shown.estimate_max_seconds or 0):
             return _frame(position, "slower")
-        # What the widget shows still holds.
+        # The estimate on the screen still holds.
         kept = shown.estimate_seconds, shown.estimate_max_seconds
         frame = QueueFrame(position.place, kept[0], online=True, estimate_max_seconds=kept[1])
     is_same = _frame_without_reason(shown) == frame

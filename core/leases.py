@@ -6,8 +6,8 @@ All times are those of the database, because the clocks of several machines diff
 from datetime import timedelta
 
 from django.db.models import Q
-from django.db.models.functions import Now
 
+from core import database_clock
 from core.models import Lease
 
 
@@ -16,8 +16,8 @@ def hold(name: str, holder: str, seconds: float) -> bool:
 
     One statement if the lease exists, otherwise two.
     """
-    until = Now() + timedelta(seconds=seconds)
-    free_or_own = Q(holder=holder) | Q(until__lt=Now())
+    until = database_clock.now() + timedelta(seconds=seconds)
+    free_or_own = Q(holder=holder) | Q(until__lt=database_clock.now())
     if Lease.objects.filter(free_or_own, name=name).update(holder=holder, until=until):
         return True
     if Lease.objects.filter(name=name).exists():
@@ -31,7 +31,7 @@ def lock(name: str, holder: str) -> bool:
 
     While it is locked, no other process can take it, even if it expires meanwhile.
     """
-    held = Lease.objects.select_for_update().filter(name=name, holder=holder, until__gte=Now())
+    held = Lease.objects.select_for_update().filter(name=name, holder=holder, until__gte=database_clock.now())
     return held.exists()
 
 
@@ -42,13 +42,13 @@ def release(name: str, holder: str) -> None:
 
 def holders(prefix: str) -> set[str]:
     """Return the holders of all leases in force whose name begins with `prefix`. One query."""
-    in_force = Lease.objects.filter(name__startswith=prefix, until__gte=Now())
+    in_force = Lease.objects.filter(name__startswith=prefix, until__gte=database_clock.now())
     return set(in_force.values_list("holder", flat=True))
 
 
 def delete_expired(prefix: str, *, seconds: float) -> int:
     """Delete the leases with this prefix that expired more than `seconds` ago. Returns their number."""
     deleted, _ = Lease.objects.filter(
-        name__startswith=prefix, until__lt=Now() - timedelta(seconds=seconds)
+        name__startswith=prefix, until__lt=database_clock.now() - timedelta(seconds=seconds)
     ).delete()
     return deleted

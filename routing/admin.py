@@ -2,14 +2,13 @@
 
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import audit
@@ -17,35 +16,10 @@ from accounts.admin import DepartmentAdmin
 from accounts.admin_parts import AuditedListMixin, BoundedPaginator, DateRange, RightsModelAdmin
 from accounts.models import Department, Staff
 from chat.models import Assignment
+from routing.admin_dry_run import dry_run_view
+from routing.admin_policies import POLICY_FIELDSETS, RULES, PolicyForm
 from routing.models import DepartmentPolicy, Offer
 from routing.policies import remove_policy, save_policy
-
-# The sections of the form of a policy. The first one has no title.
-POLICY_FIELDSETS: Any = (
-    (None, {"fields": ("mode", "offer_seconds", "pause_seconds", "capacity", "sleep_minutes")}),
-    (gettext_lazy("Skills and languages"), {"fields": ("skill_wait_seconds",)}),
-    (
-        gettext_lazy("Absence"),
-        {"fields": ("return_seconds", "abandon_minutes", "abandon_minutes_phone", "rejoin_minutes")},
-    ),
-    (gettext_lazy("Overflow"), {"fields": ("overflow_to", "overflow_length", "overflow_minutes")}),
-)
-
-# The names of the rules by which an agent got a conversation (`routing.explanations`).
-RULES = {
-    "least_busy": gettext_lazy("the least busy"),
-    "last_agent": gettext_lazy("the customer's last agent"),
-    "emergency": gettext_lazy("emergency"),
-    "by_hand": gettext_lazy("chosen by hand"),
-}
-
-
-class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
-    def clean_overflow_to(self) -> Department | None:
-        chosen: Department | None = self.cleaned_data["overflow_to"]
-        if chosen is not None and chosen.pk == self.instance.department_id:
-            raise forms.ValidationError(_("Choose another department for the overflow."))
-        return chosen
 
 
 class PolicyInline(RightsModelAdmin, admin.StackedInline):  # type: ignore[type-arg]
@@ -54,7 +28,7 @@ class PolicyInline(RightsModelAdmin, admin.StackedInline):  # type: ignore[type-
     form = PolicyForm
     fk_name = "department"
     fieldsets = POLICY_FIELDSETS
-    verbose_name_plural = gettext_lazy("Routing policy. Without one, agents take conversations by hand.")
+    verbose_name = gettext_lazy("routing policy (without one, agents take conversations by hand)")
     extra = 0
 
 
@@ -65,6 +39,7 @@ admin.site.unregister(Department)
 class RoutedDepartmentAdmin(DepartmentAdmin):
     """The page of a department, with its routing policy."""
 
+    change_form_template = "admin/accounts/department/change_form.html"
     inlines = (PolicyInline,)
     list_display = (*DepartmentAdmin.list_display, "mode")
     list_select_related = ("policy",)
@@ -77,6 +52,18 @@ class RoutedDepartmentAdmin(DepartmentAdmin):
     def mode(self, department: Department) -> str:
         policy = getattr(department, "policy", None)
         return str(policy.get_mode_display()) if policy else ""
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.dry_run_view)
+        return [path("<int:pk>/dry-run/", view, name="accounts_department_dry_run"), *super().get_urls()]
+
+    def dry_run_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        department = self.get_object(request, str(pk))
+        if department is None:
+            raise Http404
+        return dry_run_view(request, department, {**self.admin_site.each_context(request), "opts": self.opts})
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         assert isinstance(request.user, Staff)
@@ -128,7 +115,7 @@ class ExplainedAdmin(RightsModelAdmin, AuditedListMixin, admin.ModelAdmin):  # t
         context = {
             "agent": record.agent,
             "by": getattr(record, "by", None),
-            "reason": getattr(record, "reason", ""),
+            "reason": getattr(record, "reason", Assignment.Reason.OFFERED.value),
             "explanation": record.explanation,
         }
         return render_to_string("chat/_explanation.html", context)

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from math import inf
 
 from django.utils import timezone
 
+from accounts import presence
 from chat.actions.visitor_presence import expire_dead_processes
 from chat.protocol import ConversationChanged, Event, PresenceChanged
 from chat.realtime.delivery import hub
@@ -33,7 +35,6 @@ UPKEEP_SECONDS = 5.0
 
 # The jobs that the holder of the lease runs every UPKEEP_SECONDS. Each returns the number of conversations changed.
 UPKEEP: list[Callable[[], int]] = [
-    lost_agents.return_conversations,
     expire_dead_processes,
     absent_visitors.abandon,
     offers.withdraw_stale,
@@ -42,27 +43,36 @@ UPKEEP: list[Callable[[], int]] = [
 
 
 class Rounds:
-    """The rounds of one process. All methods run on a thread that may use the ORM."""
+    """The rounds of one process. All methods run on a thread that may use the ORM. `clock` returns seconds."""
 
-    def __init__(self, holder: str) -> None:
+    def __init__(self, holder: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._holder = holder
-        self._renew_at = 0.0
-        self._upkeep_at = 0.0
+        self._clock = clock
+        self._renew_at = -inf
+        self._upkeep_at = -inf
+        # The time since which this process has held the lease without interruption.
+        self._held_since = inf
         self._next_expiry: datetime | None = None
 
     def run(self) -> bool:
         """Take or renew the lease. If this process holds it, route. Returns whether conversations were given away, so
         that the next round should follow at once."""
-        now = time.monotonic()
+        now = self._clock()
         if now >= self._renew_at:
             if not leases.hold(LEASE, self._holder, LEASE_SECONDS):
+                self._held_since = inf
                 return False
+            if now - self._renew_at > LEASE_SECONDS:
+                self._held_since = now
             self._renew_at = now + RENEW_SECONDS
         if now >= self._upkeep_at:
             self._upkeep_at = now + UPKEEP_SECONDS
             self._next_expiry = timezone.now()
             for job in UPKEEP:
                 _attempt(job)
+            # After an outage, no presence has been renewed. Wait until the consoles have had time to reconnect.
+            if now - self._held_since >= presence.LEASE_SECONDS:
+                _attempt(lost_agents.return_conversations)
         if self._next_expiry is not None and timezone.now() >= self._next_expiry:
             self._next_expiry = offers.expire()
         if not route(self._holder):

@@ -73,9 +73,7 @@ def online_agents(policies: Mapping[int, DepartmentPolicy]) -> list[Agent]:
 
     Supervisors are left out: they choose conversations themselves.
     """
-    rows = Presence.objects.filter(
-        status=PresenceStatus.ONLINE, seen_at__gte=presence.lease_start(), staff__is_active=True
-    )
+    rows = Presence.objects.filter(presence.is_valid(), status=PresenceStatus.ONLINE, staff__is_active=True)
     last = Assignment.objects.filter(agent=OuterRef("pk")).order_by("-id").values("at")[:1]
     online = Staff.objects.filter(pk__in=rows.values("pk")).annotate(last_assigned_at=Subquery(last))
     people = [person for person in online if may(person, "answer") and not may(person, "choose_from_queue")]

@@ -7,6 +7,7 @@ stays away while waiting leaves the queue, and gets the former place back on ret
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from time import monotonic
 from typing import Any
 
@@ -67,7 +68,8 @@ def record(process: str, arrived: Collection[int], left: Mapping[int, datetime])
     stored = _presence.rows({*arrived, *left})
     changed = [values[0] for *values, status in stored if status in OPEN and changes_of(*values)]
     _change_presence(changed, changes_of)
-    bring_back([pk for pk, _, _, status in stored if pk in arrived and status == Status.ABANDONED], process)
+    for chunk in _chunks(pk for pk, *_, status in stored if pk in arrived and status == Status.ABANDONED):
+        bring_back(chunk, process)
 
 
 class _MissingProcesses:
@@ -142,31 +144,39 @@ def _change_presence(
 # -- Abandonment -----------------------------------------------------------------------------------------------
 
 
-class _RejoinMinutes:
+class _RejoinPolicy:
     """The minutes for which a place is kept, by department. The app `routing` registers its policies here."""
 
     def __init__(self) -> None:
-        self.of_department: Callable[[int], int] = lambda department: REJOIN_MINUTES
-
-    def is_over(self, department: int, abandoned_at: datetime | None) -> bool:
-        return abandoned_at is None or timezone.now() > abandoned_at + timedelta(
-            minutes=self.of_department(department)
-        )
+        self.minutes_of: Callable[[int], int] = lambda department: REJOIN_MINUTES
 
 
-_rejoin = _RejoinMinutes()
+_policy = _RejoinPolicy()
+
+
+class _KeptPlaces:
+    """Which places are still kept. It reads the policy of a department once, so use an object for one batch only."""
+
+    def __init__(self) -> None:
+        self.minutes_of = cache(_policy.minutes_of)
+
+    def has(self, department: int, abandoned_at: datetime | None) -> bool:
+        """Return whether a place in this department that was abandoned at this time is still kept."""
+        if abandoned_at is None:
+            return False
+        return timezone.now() <= abandoned_at + timedelta(minutes=self.minutes_of(department))
 
 
 def register_rejoin_minutes(of_department: Callable[[int], int]) -> None:
     """Use this function, which takes the id of a department, in place of the constant REJOIN_MINUTES."""
-    _rejoin.of_department = of_department
+    _policy.minutes_of = of_department
 
 
 def abandon_absent(limits: Mapping[int, tuple[int, int]]) -> int:
     """Remove from the queue the visitors who have been away for too long. Returns their number.
 
     `limits` has the minutes on a desktop and on a phone for each department, by its id. The limits of a department that
-    is not among them are ABANDON_MINUTES. One query if nobody is away for so long.
+    is not among them are ABANDON_MINUTES. One query if there are none.
     """
     now = timezone.now()
     shortest = min(minutes for both in (ABANDON_MINUTES, *limits.values()) for minutes in both)
@@ -218,6 +228,7 @@ def bring_back(pks: Collection[int], process: str) -> set[int]:
     """
     if not pks:
         return set()
+    kept = _KeptPlaces()
     # No savepoint: see `access.lock_conversations`.
     with transaction.atomic(savepoint=False):
         abandoned = Conversation.objects.filter(pk__in=pks, status=Status.ABANDONED)
@@ -226,7 +237,7 @@ def bring_back(pks: Collection[int], process: str) -> set[int]:
             for pk, visitor, department, at in abandoned.order_by("pk").values_list(
                 "pk", "visitor", "department", "ended_at"
             )
-            if not _rejoin.is_over(department, at)
+            if kept.has(department, at)
         }
         # Lock the visitors, so that none of them can start another conversation now.
         locked = Visitor.objects.filter(pk__in=in_time).select_for_update(of=("self",)).order_by("pk")
@@ -260,9 +271,9 @@ def close_abandoned() -> int:
     Every process runs this periodic job once a minute (`core.periodic`); repeats are harmless.
     """
     abandoned = Conversation.objects.filter(status=Status.ABANDONED).order_by("pk")
-    closed = 0
+    kept, closed = _KeptPlaces(), 0
     for pk, department, at in abandoned.values_list("pk", "department", "ended_at"):
-        if not _rejoin.is_over(department, at):
+        if kept.has(department, at):
             continue
         with transaction.atomic():
             conversation = access.lock(pk)
@@ -283,7 +294,7 @@ def _change_status(
     """Change the status of locked conversations, tell both sides, and announce it on commit. Two statements."""
     if not rows:
         return
-    now = timezone.now()
+    now, minutes_of = timezone.now(), _KeptPlaces().minutes_of
     messages: list[dict[str, Any]] = []
     announced: list[Event] = []
     for row in rows:
@@ -294,7 +305,7 @@ def _change_status(
             row["language"],
             code,
             msgid,
-            {"minutes": str(_rejoin.of_department(row["department_id"]))},
+            {"minutes": str(minutes_of(row["department_id"]))},
             now,
             to_visitor=to_visitor,
         )

@@ -42,8 +42,8 @@ def start_conversation(
 ) -> Conversation:
     """Start a conversation, and create the visitor if this is the visitor's first.
 
-    If the visitor has an open conversation, or one with the same `client_id`, that conversation is returned instead.
-    So is a conversation that the visitor has abandoned, if there is still time to return to the former place.
+    If the visitor has an open conversation, or one with the same `client_id`, that conversation is returned instead. A
+    conversation that the visitor has abandoned waits again and is returned, if there is time left for that.
 
     `process` is the server process to which the visitor is connected, if any. Raises FormIncomplete if a required
     answer is missing.

@@ -17,6 +17,7 @@ from chat.actions.presence import set_away
 from chat.models import Assignment, Conversation, Status
 from chat.protocol import ConversationChanged, Event, serializers
 from chat.realtime import delivery
+from core import database_clock
 from routing.actions.agent_locks import lock_presences
 from routing.errors import OfferEnded
 from routing.matching import Choice
@@ -68,7 +69,7 @@ def make(choices: Sequence[tuple[Choice, Mapping[str, Any], int]]) -> None:
     """Offer locked, waiting conversations in the caller's transaction: each a choice, its row, and the seconds."""
     if not choices:
         return
-    now = timezone.now()
+    now = database_clock.read()
     # An offer whose conversation was taken or transferred meanwhile is still open.
     _settle([row["id"] for _, row, _ in choices], Offer.Outcome.WITHDRAWN)
     offers, rows = [], []
@@ -112,14 +113,10 @@ def expire() -> datetime | None:
 
     Returns the time at which the next offer expires, or None if none is open.
     """
-    now = timezone.now()
-    ends = [
-        until
-        for until in Conversation.objects.filter(offered_to__isnull=False).values_list(
-            "offered_until", flat=True
-        )
-        if until is not None
-    ]
+    offered = Conversation.objects.filter(offered_to__isnull=False).order_by()
+    found = list(offered.values_list("offered_until", database_clock.now()))
+    ends = [until for until, _ in found if until is not None]
+    now = max((now for _, now in found), default=timezone.now())
     if any(until <= now for until in ends):
         _expire(now)
     return min((until for until in ends if until > now), default=None)

@@ -35,7 +35,7 @@ def route(holder: str) -> int:
     with transaction.atomic():
         if not leases.lock(LEASE, holder):
             return 0
-        online = Presence.objects.filter(status=PresenceStatus.ONLINE, seen_at__gte=presence.lease_start())
+        online = Presence.objects.filter(presence.is_valid(), status=PresenceStatus.ONLINE)
         lock_presences(set(online.values_list("pk", flat=True)))
         agents = selectors.online_agents(policies)
         free = sum(max(agent.load.capacity - agent.load.load, 0) for agent in agents)

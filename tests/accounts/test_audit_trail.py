@@ -184,6 +184,7 @@ ADMIN = {
     "chat_conversation_export": "records.exported",
     "chat_conversation_file": "file.read",
     "chat_conversation_transcript": "transcript.downloaded",
+    "accounts_department_dry_run": "shows times of contacts and names of staff, nothing about customers",
     "chat_emergencyrule_test": NOTHING,
     "chat_site_secret": "site.secret_renewed",
     "knowledge_branch_export": "branches.exported",

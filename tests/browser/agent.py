@@ -58,7 +58,7 @@ class WireAgent(Console):
         self._post(f"conversations/{self.conversation}/end")
 
     def wait_for_rating(self) -> int:
-        frame = self.wait_for("conversation", lambda frame: frame["row"]["rating"] is not None)
+        frame = self.wait_for("conversation", lambda frame: frame["row"].get("rating") is not None)
         return int(frame["row"]["rating"])
 
     def _post(self, path: str, form: dict[str, str] | None = None, *, document: Any = None) -> Answer:

@@ -29,18 +29,11 @@ def open_board(page: Page, sign_in: SignIn) -> Page:
     return page
 
 
-def go_online(page: Page) -> None:
-    page.keyboard.press("p")
-    page.get_by_role("button", name="online", exact=True).click()
-    expect(page.locator("#presence")).to_have_attribute("data-status", "online")
-
-
 def test_board_follows_the_queue_and_a_supervisor_assigns_and_takes_back(
     console: OpenConsole, page_factory: PageFactory, sign_in: SignIn, server: ChatServer, axe: Axe
 ) -> None:
     mei = console(MEI)
     board = open_board(page_factory(locale="en"), sign_in)
-    go_online(mei)
     expect(board.locator("tr", has_text="1001")).to_have_attribute("data-status", "online")
     with WireVisitor(server, name="李雷") as visitor:
         visitor.say("我的卡被吞了")
@@ -70,7 +63,6 @@ def test_agent_sees_at_once_which_supervisor_has_changed_the_state(
     console: OpenConsole, page_factory: PageFactory, sign_in: SignIn
 ) -> None:
     mei = console(MEI)
-    go_online(mei)
     board = open_board(page_factory(locale="en", allow="status of 409"), sign_in)
     board.get_by_role("button", name="林梅").click()
     board.get_by_role("dialog").get_by_role("button", name="on a break").click()

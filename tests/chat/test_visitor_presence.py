@@ -369,7 +369,7 @@ def test_visitor_with_another_open_conversation_keeps_that_one(cast: Cast) -> No
 def test_place_is_kept_as_long_as_the_policy_of_the_department_says(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(visitor_presence, "_rejoin", visitor_presence._RejoinMinutes())
+    monkeypatch.setattr(visitor_presence, "_policy", visitor_presence._RejoinPolicy())
     visitor_presence.register_rejoin_minutes(lambda department: {cast.cards.pk: 45}[department])
     conversation = abandon(cast)
     assert "45" in last_event(conversation)["to_visitor"]

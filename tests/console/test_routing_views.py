@@ -39,7 +39,7 @@ EXPLANATION = {
         },
     ],
     "candidate_count": 2,
-    "left_out": {"full": 3, "skill": 1},
+    "left_out": {"full": 3, "skill": 1, "offered": 2},
 }  # fmt: skip
 
 
@@ -166,6 +166,7 @@ def test_the_explanation_names_the_rule_the_candidates_and_who_was_left_out(cast
         "09:04:05",
         "at capacity: 3",
         "without the skill or language: 1",
+        "busy with another offer: 2",
     ):
         assert text in words, text
     assert "Why this agent?" in get(cast.hao, conversation, "explanation").content.decode()

@@ -10,6 +10,7 @@ from hashlib import md5
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from tests.faults.bank import OFFER_SECONDS, ROUTED
 from tests.faults.visitor import FAST, has_ended, rows_of
 from tests.harness.agent import TRANSIENT_STATUSES, AgentClient
 from tests.harness.http_client import Answer
@@ -20,7 +21,18 @@ if TYPE_CHECKING:
     from tests.faults.scenario import Scenario
 
 
+# The department of the agent in Chromium.
+CHROMIUM_DEPARTMENT = "cards"
+# Seconds after the end of an offer at which an agent who missed it accepts it nevertheless, or takes the conversation.
+LATE_SECONDS = 0.3
+
+
 class Agent(AgentClient):
+    """An agent who takes conversations of cards by hand, and gets those of other departments from the router.
+
+    The agent accepts most offers, declines some, and misses the others. An agent who was set to away goes online again.
+    """
+
     http_seconds = 6.0
 
     def __init__(
@@ -33,13 +45,17 @@ class Agent(AgentClient):
         self.finished: set[str] = set()
         self.mine: set[str] = set()
         self.waiting: dict[str, Frame] = {}
+        # The conversations that the router offers to this agent.
+        self.offers: dict[str, Frame] = {}
         self.accepted_count = 0
         self.is_over = False
         # True while the agent must take no conversations, even if some are waiting.
         self.is_holding_back = False
         self._append = scenario.history.append
-        self._capacity = capacity
+        self._capacity = min(capacity, scenario.bank.staff[name]["capacity"])
+        self._is_online = False
         self._serving: dict[str, asyncio.Task[None]] = {}
+        self._considering: dict[str, asyncio.Task[None]] = {}
         self._sent_count = 0
         self._has_come_back = asyncio.Event()
 
@@ -50,6 +66,10 @@ class Agent(AgentClient):
     @property
     def departments(self) -> set[str]:
         return set(self.scenario.bank.staff[self.name]["departments"])
+
+    @property
+    def _pk(self) -> int:
+        return int(self.scenario.bank.staff[self.name]["pk"])
 
     # -- events ----------------------------------------------------------------------------------------------
 
@@ -66,6 +86,11 @@ class Agent(AgentClient):
                 body=frame.get("body", ""),
                 connection=self.socket.number,
             )
+        if kind == "welcome" or (
+            kind == "presence" and frame["staff"] == self._pk and frame["status"] != "online"
+        ):
+            # A notification may have been lost before the welcome.
+            self._is_online = False
         super().received(frame)
 
     def set_row(self, row: Frame, *, is_listed: bool) -> None:
@@ -76,12 +101,20 @@ class Agent(AgentClient):
             conv=row["id"],
             revision=row["revision"],
             marks={role: [row[f"{role}_received"], row[f"{role}_read"]] for role in ("visitor", "agent")},
+            status=row["status"],
+            agent=row["agent"]["number"] if row["agent"] else "",
+            offered_to=row.get("offered_to"),
             row=md5(json.dumps(row).encode(), usedforsecurity=False).hexdigest(),
         )
 
     def lists_changed(self) -> None:
         rows = [self.rows[uuid] for uuid in self.listed]
-        self.waiting = {row["id"]: row for row in rows if row["status"] == "waiting"}
+        waiting = [row for row in rows if row["status"] == "waiting"]
+        self.waiting = {row["id"]: row for row in waiting if row.get("offered_to") is None}
+        self.offers = {row["id"]: row for row in waiting if row.get("offered_to") == self._pk}
+        for uuid in self.offers:
+            if uuid not in self._considering:
+                self._considering[uuid] = self.scenario.spawn(self._consider(uuid))
         self.mine = {
             row["id"]
             for row in rows
@@ -148,14 +181,19 @@ class Agent(AgentClient):
             self._has_come_back.clear()
             self.use_cookies({"sessionid": self.session})
             listening = self.scenario.spawn(self.socket.run())
-            await self.post_until_answered("presence", {"status": "online"})
-            while not self._is_leaving():
+            while not self.is_shut_out:
+                if not self._is_online:
+                    self._is_online = True
+                    answer = await self.post_until_answered("presence", {"status": "online"})
+                    self._is_online = self._is_online and answer.status == 200
                 if self._can_take():
                     await self.take_next()
                     # Ignore the response: the console's lists show which conversations are assigned to this agent.
                     await asyncio.sleep(0.1)
                 else:
-                    await self._wait_until(lambda: self._is_leaving() or self._can_take(), 0.3)
+                    await self._wait_until(
+                        lambda: self.is_shut_out or not self._is_online or self._can_take(), 0.3
+                    )
             if self.is_over:
                 return
             await listening
@@ -170,7 +208,9 @@ class Agent(AgentClient):
         return self.is_over or self.is_shut_out
 
     def _can_take(self) -> bool:
-        return bool(self.waiting) and len(self.mine) < self._capacity and not self.is_holding_back
+        # Agents whose conversations all come from the router leave the queue to it.
+        takes_by_hand = not self.departments <= set(ROUTED) and not self.is_holding_back and not self.is_over
+        return takes_by_hand and bool(self.waiting) and len(self.mine) + len(self.offers) < self._capacity
 
     async def take_next(self) -> Answer:
         answer = await super().take_next()
@@ -187,6 +227,33 @@ class Agent(AgentClient):
             self._append("take", who=self.name, conv=uuid)
             self.open(uuid)
         return answer.status
+
+    async def _consider(self, uuid: str) -> None:
+        """Accept, decline or miss the present offer of a conversation."""
+        try:
+            plan, draw = self.scenario.plan, self._rng.random()
+            await asyncio.sleep(self._rng.uniform(0.05, 0.4) / plan.pace)
+            if draw < plan.accepted_share or self.is_over:
+                await self._accept(uuid)
+            elif draw < plan.accepted_share + plan.declined_share:
+                await self.post(f"conversations/{uuid}/decline")
+            else:
+                await self._wait_until(lambda: uuid not in self.offers, OFFER_SECONDS + 3 * LATE_SECONDS)
+                await asyncio.sleep(LATE_SECONDS)
+                if draw > 1 - plan.late_share:
+                    await self._accept(uuid)
+                elif uuid in self.waiting:
+                    # The router does not offer it to this agent again.
+                    await self.take(uuid)
+            await self._wait_until(lambda: uuid not in self.offers, 1.0)
+        finally:
+            self._considering.pop(uuid, None)
+
+    async def _accept(self, uuid: str) -> None:
+        """Accept an offer that may have ended."""
+        if (await self.post(f"conversations/{uuid}/accept")).status == 200:
+            self._append("accept", who=self.name, conv=uuid)
+            self.open(uuid)
 
     async def _serve(self, uuid: str) -> None:
         thread = self.threads.get(uuid) or Thread()
@@ -210,7 +277,7 @@ class Agent(AgentClient):
                 if not self.rows[uuid]["visitor_name"]:
                     # The visitor has no name, so this is the visitor in Chromium, who never stops writing. Do not end
                     # this conversation: transfer it, because the next agent to take it may be the one in Chromium.
-                    await self._transfer(uuid)
+                    await self._transfer(uuid, CHROMIUM_DEPARTMENT)
                     await self._wait_until(lambda: not self._is_assigned(uuid) or self.is_over, 5)
                     continue
                 await self.post_until_answered(f"conversations/{uuid}/end")
@@ -243,10 +310,11 @@ class Agent(AgentClient):
         if (await self.post_until_answered(f"conversations/{uuid}/notes", note)).status == 204:
             self._append("note", **about)
 
-    async def _transfer(self, uuid: str) -> None:
-        """Transfer the conversation to the queue of a random department. If the response is lost, do not repeat the
-        request."""
-        to = self._rng.choice(sorted(self.scenario.bank.departments.values()))
+    async def _transfer(self, uuid: str, department: str = "") -> None:
+        """Transfer the conversation to the queue of a department, by default a random one. If the response is lost, do
+        not repeat the request."""
+        departments = self.scenario.bank.departments
+        to = departments.get(department) or self._rng.choice(sorted(departments.values()))
         await self.post(f"conversations/{uuid}/transfer", {"to": f"department:{to}", "note": ""})
 
     async def _wait_until(self, is_true: Callable[[], bool], seconds: float) -> None:
@@ -261,7 +329,8 @@ class Agent(AgentClient):
         return not self._serving
 
     def read(self) -> None:
-        """Record what the console shows of each open conversation at the end of the run."""
+        """Record the lists, and what the console shows of each open conversation, at the end of the run."""
+        self._append("lists", who=self.name, mine=sorted(self.mine), offers=sorted(self.offers))
         for uuid in self.threads:
             self._read(uuid)
 

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import psycopg
 import redis
 
+from tests.faults import stored
 from tests.harness.http_client import HttpClient
 from tests.harness.servers import AppServer, PrivatePostgres, PrivateRedis
 from tests.people import PASSWORD
@@ -28,25 +29,43 @@ SELECT count(*) FROM pg_stat_activity
  WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'
 """
 
-# Creates everyone of tests/people.py, and `agents` more agents for cards. Every third of these is also one for loans.
+# The departments in push and in offer mode.
+ROUTED = ("loans", "savings")
+# The number of agents who only get conversations from the router. All agents of these departments have room for few.
+ROUTED_AGENTS = 2
+ROUTED_CAPACITY = 3
+OFFER_SECONDS = 2
+
+# Creates everyone of tests/people.py, and three departments: cards in pull mode, loans in push mode, savings in offer
+# mode. `agents` more agents are for cards, and every third of them also for loans and savings. ROUTED_AGENTS agents are
+# only for loans and savings.
 SET_UP = """
 import json
-from accounts.models import Staff
+from accounts.models import Department, Staff
+from routing.models import DepartmentPolicy
 from tests.people import PEOPLE, create_cast, session_of
 cast = create_cast(origins={origins!r}, password={password!r})
+savings = Department.objects.create(code="savings", name_zh="储蓄", name_en="Savings", order=3)
+for department, mode in ((cast.cards, "pull"), (cast.loans, "push"), (savings, "offer")):
+    DepartmentPolicy.objects.create(
+        department=department, mode=mode, offer_seconds={offer_seconds}, sleep_minutes=600)
 staff = [getattr(cast, person.username) for person in PEOPLE]
-for number in range({agents}):
+for number in range({agents} + {routed}):
+    is_last = number >= {agents}
+    is_routed = is_last or number % 3 == 0
     member = Staff.objects.create(
-        username=f"a{{number}}", password="!", name=f"客服{{number}}", name_en=f"Agent {{number}}",
-        number=str(5000 + number), role="agent")
-    member.departments.set([cast.cards] if number % 3 else [cast.cards, cast.loans])
+        username=f"r{{number - {agents}}}" if is_last else f"a{{number}}", password="!",
+        name=f"客服{{number}}", name_en=f"Agent {{number}}", number=str(5000 + number), role="agent",
+        **({{"capacity": {capacity}}} if is_routed else {{}}))
+    own = [] if is_last else [cast.cards]
+    member.departments.set([*own, cast.loans, savings] if is_routed else own)
     staff.append(member)
 print("loaded", json.dumps({{
     "staff": {{member.username: {{
         "sessions": [session_of(member) for _ in range({sessions})], "number": member.number, "pk": member.pk,
-        "departments": [d.code for d in member.departments.all()],
+        "departments": [d.code for d in member.departments.all()], "capacity": member.capacity,
         "sees_all": member.role == "supervisor"}} for member in staff}},
-    "departments": {{"cards": cast.cards.pk, "loans": cast.loans.pk}},
+    "departments": {{"cards": cast.cards.pk, "loans": cast.loans.pk, "savings": savings.pk}},
     "wrap_up": cast.done.pk}}))
 """
 
@@ -151,17 +170,27 @@ class Bank:
         self._stack.close()
 
     def _set_up(self) -> None:
-        code = SET_UP.format(origins=self._origins, password=PASSWORD, agents=self._agents, sessions=4)
+        code = SET_UP.format(
+            origins=self._origins,
+            password=PASSWORD,
+            agents=self._agents,
+            routed=ROUTED_AGENTS,
+            capacity=ROUTED_CAPACITY,
+            offer_seconds=OFFER_SECONDS,
+            sessions=4,
+        )
         printed = self.processes[0].manage("shell", "-v0", "-c", code)
         data_line = next(line for line in printed.splitlines() if line.startswith("loaded "))
         data = json.loads(data_line.removeprefix("loaded "))
         self.staff, self.departments = data["staff"], data["departments"]
         self.wrap_up = data["wrap_up"]
+        stored.install_log(self.postgres.url)
 
     def forget(self) -> None:
-        """Remove the conversations, visitors and presence records of a run. Staff and site stay."""
+        """Remove the conversations, visitors, presence records and leases of a run. Staff and site stay."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
-            connection.execute("TRUNCATE chat_visitor, accounts_presence CASCADE")
+            tables = f"chat_visitor, accounts_presence, core_lease, {stored.LOG_TABLES}"
+            connection.execute(f"TRUNCATE {tables} CASCADE")
 
     def leftovers(self) -> list[str]:
         """Return descriptions of the keys in Redis and the open transactions in PostgreSQL that are left over.

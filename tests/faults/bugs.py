@@ -6,6 +6,7 @@ the server; fault_injection.py installs it.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +16,21 @@ from uuid import uuid4
 
 @dataclass(frozen=True)
 class Bug:
-    """A planted bug. It counts as found if one of `rules` reports it. Some bugs take effect only during the fault named
-    `fault`."""
+    """A planted bug. It counts as found if one of `rules` reports it.
+
+    Some bugs take effect only during the fault named `fault`. `accepted_share` and `late_share` are the shares of
+    offers that agents accept in time and too late. The trial of a bug with an `accepted_share` has enough visitors of
+    the departments with a router to fill all agents.
+    """
 
     name: str
     description: str
     rules: tuple[str, ...]
     fault: str = ""
+    accepted_share: float | None = None
+    late_share: float = 0.0
+    # Left out of short runs.
+    is_slow: bool = False
 
 
 BUGS = (
@@ -55,6 +64,48 @@ BUGS = (
         ("disabled_hears_nothing",),
         "disabled",
     ),
+    Bug(
+        "routes_the_taken",
+        "the router gives a conversation that an agent has taken meanwhile to another one",
+        ("agent_comes_from_the_queue",),
+        accepted_share=0.6,
+    ),
+    Bug(
+        "forgets_offers",
+        "the offers of a killed router are never withdrawn",
+        ("nobody_waits_in_vain",),
+        "router_kill_before_announcing",
+        accepted_share=0.0,
+        is_slow=True,
+    ),
+    Bug(
+        "keeps_the_lease",
+        "no other process takes the lease of a killed router",
+        ("nobody_waits_in_vain",),
+        "router_kill",
+        accepted_share=0.6,
+        is_slow=True,
+    ),
+    Bug(
+        "accepts_ended",
+        "an agent accepts an offer that has ended, although a colleague has the conversation",
+        ("offer_is_accepted_once",),
+        accepted_share=0.3,
+        late_share=0.3,
+    ),
+    Bug(
+        "confirms_ended",
+        "an agent is told to have accepted an offer that has ended",
+        ("offer_is_accepted_once",),
+        accepted_share=0.3,
+        late_share=0.3,
+    ),
+    Bug(
+        "ignores_capacity",
+        "the router gives agents more conversations than they have room for",
+        ("capacity_is_kept",),
+        accepted_share=0.6,
+    ),
 )
 
 
@@ -73,6 +124,11 @@ class PlantedBug:
         self._calls = 0
         self._answers: dict[Any, Callable[[Any], None]] = {}
         self._held: dict[int, Any] = {}
+        self._put_off: set[Any] = set()
+        self._round = threading.local()
+        # The queue that the last round of the router has read, and the conversations that this process has offered.
+        self._last_queue: list[Any] = []
+        self._offered: set[int] = set()
 
     def change(self, name: str) -> None:
         assert name in ("", *(bug.name for bug in BUGS))
@@ -80,6 +136,9 @@ class PlantedBug:
         self.effects = self._calls = 0
         self._answers.clear()
         self._held.clear()
+        self._put_off.clear()
+        self._last_queue.clear()
+        self._offered.clear()
 
     def install(self, replace_in: Callable[[str, Callable[[Any], Any]], None]) -> None:
         replace_in("chat.actions.posts:post_batch", self._around_batch)
@@ -92,6 +151,15 @@ class PlantedBug:
         replace_in("chat.selectors:messages_after", self._around_page)
         replace_in("routing.actions.taking:take", self._around_take)
         replace_in("accounts.access:rights_lost", self._around_revoked)
+        replace_in("routing.actions.routing:route", self._around_round)
+        replace_in("routing.selectors:waiting", self._around_waiting)
+        replace_in("chat.access:lock_conversations", self._around_lock)
+        replace_in("routing.actions.routing:match", self._around_match)
+        replace_in("routing.loads:AgentLoad.has_room_for", self._around_room)
+        replace_in("routing.actions.offers:make", self._around_make)
+        replace_in("routing.actions.offers:withdraw", self._around_withdraw)
+        replace_in("routing.actions.offers:accept", self._around_accept)
+        replace_in("core.leases:hold", self._around_hold)
 
     def _takes_effect(self) -> bool:
         self._calls += 1
@@ -105,9 +173,11 @@ class PlantedBug:
         def around(writer: Any, post: Any, answer: Callable[[Any], None]) -> None:
             if self.name == "answers_early":
                 self._answers[post.client_id] = answer
-            if self.name == "overtakes" and post.visitor_id:
+            # Each post is put off only once, because one that is never stored is never in the wrong place.
+            if self.name == "overtakes" and post.visitor_id and post.client_id not in self._put_off:
                 self._calls += 1
                 if self._calls % EVERY_NTH == 0:
+                    self._put_off.add(post.client_id)
                     answer(self._unavailable())
                     return
             submit(writer, post, answer)
@@ -323,6 +393,107 @@ class PlantedBug:
     def _around_revoked(self, revoked: Callable[..., Any]) -> Callable[..., Any]:
         def around(connections: Any) -> Any:
             return set() if self.name == "keeps_the_disabled" else revoked(connections)
+
+        return around
+
+    # -- routing -----------------------------------------------------------------------------------------------
+
+    def _around_round(self, route: Callable[..., Any]) -> Callable[..., Any]:
+        def around(holder: str) -> Any:
+            self._round.is_running = True
+            try:
+                return route(holder)
+            finally:
+                self._round.is_running = False
+
+        return around
+
+    @property
+    def _is_round(self) -> bool:
+        return getattr(self._round, "is_running", False)
+
+    def _around_waiting(self, waiting: Callable[..., Any]) -> Callable[..., Any]:
+        def around(*arguments: Any) -> Any:
+            queue = waiting(*arguments)
+            if self.name != "routes_the_taken":
+                return queue
+            before, self._last_queue = self._last_queue, queue
+            return [*queue, *(item for item in before if item.id not in {other.id for other in queue})]
+
+        return around
+
+    def _around_lock(self, lock_conversations: Callable[..., Any]) -> Callable[..., Any]:
+        def around(pks: Any) -> Any:
+            rows = lock_conversations(pks)
+            if self.name == "routes_the_taken" and self._is_round:
+                for row in rows.values():
+                    if row["status"] == "active":
+                        self.effects += 1
+                        row["status"] = "waiting"
+            return rows
+
+        return around
+
+    def _around_room(self, has_room_for: Callable[..., Any]) -> Callable[..., Any]:
+        def around(load: Any, *rest: Any, **named: Any) -> bool:
+            ignores = self.name == "ignores_capacity" and self._is_round
+            return ignores or bool(has_room_for(load, *rest, **named))
+
+        return around
+
+    def _around_match(self, match: Callable[..., Any]) -> Callable[..., Any]:
+        def around(*arguments: Any) -> Any:
+            choices = match(*arguments)
+            chosen = [choice.explanation.candidates[0] for choice in choices]
+            if self.name == "ignores_capacity":
+                self.effects += sum(one.load >= one.capacity for one in chosen)
+            return choices
+
+        return around
+
+    def _around_make(self, make: Callable[..., Any]) -> Callable[..., Any]:
+        def around(choices: Any) -> None:
+            self._offered.update(row["id"] for _, row, _ in choices)
+            make(choices)
+
+        return around
+
+    def _around_withdraw(self, withdraw: Callable[..., Any]) -> Callable[..., Any]:
+        def around(pks: Any, outcome: Any) -> None:
+            if self.name == "forgets_offers" and outcome == "missed":
+                pks = [pk for pk in pks if pk in self._offered]
+            withdraw(pks, outcome)
+
+        return around
+
+    def _around_accept(self, accept: Callable[..., Any]) -> Callable[..., Any]:
+        def around(*, staff: Any, uuid: Any, **named: Any) -> Any:
+            from django.db import transaction
+
+            from chat import access
+            from chat.actions.assigning import AssignmentResult, assign
+            from chat.models import Assignment
+            from routing.errors import OfferEnded
+
+            try:
+                return accept(staff=staff, uuid=uuid, **named)
+            except OfferEnded:
+                if self.name not in ("accepts_ended", "confirms_ended"):
+                    raise
+                conversation = access.conversation_for(staff, uuid)
+                self.effects += 1
+                if self.name == "accepts_ended" and conversation.is_open:
+                    with transaction.atomic():
+                        row = access.lock_conversations([conversation.pk])[conversation.pk]
+                        assign([AssignmentResult(row, staff, staff, Assignment.Reason.OFFERED)])
+                return conversation
+
+        return around
+
+    def _around_hold(self, hold: Callable[..., Any]) -> Callable[..., Any]:
+        def around(name: str, holder: str, seconds: float) -> bool:
+            # The lease lasts for an hour.
+            return bool(hold(name, holder, 3600 if self.name == "keeps_the_lease" else seconds))
 
         return around
 

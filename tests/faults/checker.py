@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, Literal
 
 from tests.faults.history import Record
@@ -27,6 +27,11 @@ VISITOR_KINDS = frozenset(
 )
 # Seconds for which a socket may still receive frames after its account has been disabled.
 REVOKED_SECONDS = 5.0
+
+# Seconds within which the router must give a waiting conversation to a free agent, or withdraw an offer that has
+# expired, even if the process with the router was just killed: five seconds until another process takes over, and as
+# much again for a machine that is busy with the checker itself.
+MAX_WAIT_SECONDS = 10.0
 
 SEQ, ID, BODY, ROLE, AGENT, COMMITTED = range(6)
 
@@ -80,6 +85,12 @@ class Facts:
         # Chromium's pages do not reveal the client_ids of their messages. Find these messages by their bodies, because
         # every body in a run is unique.
         self.acks = self._keyed("ack")
+        # The changes of each conversation in the order of their commits.
+        self.queued: dict[str, list[Record]] = defaultdict(list)
+        for record in self.by_op["queued"]:
+            self.queued[record["conv"]].append(record)
+        self.numbers = {record["who"]: record["number"] for record in self.by_op["staff"]}
+        self.pks = {record["who"]: record["pk"] for record in self.by_op["staff"]}
 
     def _keyed(self, op: str) -> list[tuple[str, str, Record]]:
         found = []
@@ -372,6 +383,7 @@ def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
         if any(agent not in protocol_clients for agent, _ in conversation.assignments):
             unclaimed.add((conversation.conv, "agent"))
     claimed: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    read_at = min((record["t"] for record in facts.by_op["sql"]), default=0.0)
     for record in facts.records:
         if record["op"] == "mark":
             key = record["conv"], record["role"]
@@ -386,7 +398,8 @@ def marks_never_go_back(facts: Facts) -> Iterator[Violation]:
                     f"{key}: {reported} was reported, {claimed[key]} was claimed",
                 )
             stored = facts.stored.get(record["conv"])
-            if stored is None:
+            if stored is None or record["t"] >= read_at:
+                # A mark may also have been stored after the database was read.
                 continue
             now = tuple(stored.marks[role])
             if now[0] < reported[0] or now[1] < reported[1]:
@@ -519,6 +532,248 @@ def one_agent(facts: Facts) -> Iterator[Violation]:
         if stored_one and all(agent != record["who"] for agent, _ in stored_one.assignments):
             text = f"{record['who']} was told that they have {record['conv']}, and never had it"
             yield Violation("one_agent", "wrong", text)
+
+
+# -- Routing -------------------------------------------------------------------------------------------------
+
+
+@rule
+def agent_comes_from_the_queue(facts: Facts) -> Iterator[Violation]:
+    """Check that nobody takes a conversation from an agent.
+
+    No agent of a run transfers conversations to another agent, so a conversation gets an agent only while it waits. A
+    visitor's screen names only agents who have the conversation.
+    """
+    for conv, changes in facts.queued.items():
+        for before, after in pairwise(changes):
+            is_taken_away = before["status"] != "waiting" and after["status"] == "active"
+            if is_taken_away and after["agent"] != before["agent"]:
+                text = f"{conv} was given to {after['agent']} while {before['agent']} had it"
+                yield Violation("agent_comes_from_the_queue", "doubled", text)
+    helped = {
+        (conv, facts.numbers.get(change["agent"]))
+        for conv, changes in facts.queued.items()
+        for change in changes
+    }
+    for record in facts.by_op["told"]:
+        known = record["number"] in facts.numbers.values()
+        if known and record["conv"] in facts.queued and (record["conv"], record["number"]) not in helped:
+            text = f"{record['who']} was told that {record['number']} helps in {record['conv']}"
+            yield Violation("agent_comes_from_the_queue", "doubled", text)
+
+
+@rule
+def row_is_as_stored(facts: Facts) -> Iterator[Violation]:
+    """Check that a row on a console has the status, the agent and the offer that were stored with this revision."""
+    for record in facts.by_op["row"]:
+        stored = [one for one in facts.queued[record["conv"]] if one["revision"] <= record["revision"]]
+        if not stored:
+            continue
+        now = max(stored, key=lambda one: int(one["revision"]))
+        agent = facts.numbers.get(now["agent"], record["agent"])
+        if record["status"] != now["status"] or (now["status"] == "active" and record["agent"] != agent):
+            text = (
+                f"{record['who']} was told that {record['conv']} is {record['status']} of {record['agent']} at "
+                f"revision {record['revision']}, but it is {now['status']} of {agent}"
+            )
+            yield Violation("row_is_as_stored", "wrong", text)
+        elif record["offered_to"] != facts.pks.get(now["offered_to"]):
+            text = (
+                f"{record['conv']}, revision {record['revision']}: {record['who']} was told of another offer"
+            )
+            yield Violation("row_is_as_stored", "wrong", text)
+
+
+@rule
+def lists_are_as_stored(facts: Facts) -> Iterator[Violation]:
+    """Check that at the end each agent's console lists the conversations and offers that the agent has."""
+    ends = {conv: changes[-1] for conv, changes in facts.queued.items()}
+    for record in facts.by_op["lists"]:
+        who = record["who"]
+        mine = {
+            c for c, end in ends.items() if end["agent"] == who and end["status"] in ("active", "wrap_up")
+        }
+        offers = {c for c, end in ends.items() if end["offered_to"] == who and end["status"] == "waiting"}
+        for name, stored in (("mine", mine), ("offers", offers)):
+            for conv in sorted(stored ^ set(record[name])):
+                what = "does not list" if conv in stored else "wrongly lists"
+                yield Violation("lists_are_as_stored", "wrong", f"{who} {what} {conv} ({name})")
+
+
+@rule
+def offer_is_accepted_once(facts: Facts) -> Iterator[Violation]:
+    """Check that only the agent who has the offer accepts it, and that this is what the agent was told and what the
+    assignments and the history of offers say."""
+    got: Counter[tuple[str, str]] = Counter()
+    for conv, changes in facts.queued.items():
+        for before, after in pairwise(changes):
+            if after["status"] == "active" and before["offered_to"] == after["agent"]:
+                got[conv, after["agent"]] += 1
+    for conv, who in dict.fromkeys((record["conv"], record["who"]) for record in facts.by_op["accept"]):
+        if not got[conv, who]:
+            text = f"{who} was told to have accepted {conv}, which was not offered to them then"
+            yield Violation("offer_is_accepted_once", "doubled", text)
+    for record in facts.by_op["offers"]:
+        conv = record["conv"]
+        accepted = Counter(agent for agent, outcome in record["by_agent"] if outcome == "accepted")
+        if accepted != Counter(record["accepted"]):
+            text = f"{conv}: assigned by offers to {record['accepted']}, accepted by {sorted(accepted)}"
+            yield Violation("offer_is_accepted_once", "doubled", text)
+        for who, count in Counter(record["accepted"]).items():
+            if count > got[conv, who]:
+                text = f"{who} accepted {conv}, which was not offered to them then"
+                yield Violation("offer_is_accepted_once", "doubled", text)
+
+
+@rule
+def agents_keep_their_conversations(facts: Facts) -> Iterator[Violation]:
+    """Check that no conversation was returned to the queue because its agent is gone: in a run, no agent is gone for as
+    long as that takes."""
+    for record in facts.by_op["returned"]:
+        text = f"{record['conv']} was taken from {record['who']}, who was there"
+        yield Violation("agents_keep_their_conversations", "wrong", text)
+
+
+@rule
+def capacity_is_kept(facts: Facts) -> Iterator[Violation]:
+    """Check at every change that no agent has more conversations and open offers than their capacity, and the same for
+    the agents' lists at the end."""
+    capacities = {record["who"]: record["capacity"] for record in facts.by_op["staff"]}
+    loads = Loads()
+    for record in facts.by_op["queued"]:
+        for who in loads.change(record):
+            if loads.of[who] > capacities.get(who, loads.of[who]):
+                text = (
+                    f"{who} got {record['conv']} and has {loads.of[who]} of {capacities[who]} conversations"
+                )
+                yield Violation("capacity_is_kept", "wrong", text)
+    for record in facts.by_op["lists"]:
+        count = len(record["mine"]) + len(record["offers"])
+        if count > capacities[record["who"]]:
+            yield Violation("capacity_is_kept", "wrong", f"{record['who']} lists {count} conversations")
+
+
+class Loads:
+    """The number of conversations and open offers of each agent after each change."""
+
+    def __init__(self) -> None:
+        self.of: Counter[str] = Counter()
+        self._holders: dict[str, str] = {}
+
+    def change(self, record: Record) -> list[str]:
+        """Apply a `queued` record. Return the agent who has one more conversation now, if any."""
+        before, after = self._holders.get(record["conv"], ""), _holder(record)
+        if after == before:
+            return []
+        self._holders[record["conv"]] = after
+        self.of[before] -= 1
+        self.of[after] += 1
+        return [after] if after else []
+
+
+def _holder(record: Record) -> str:
+    """Return the agent whose capacity the conversation uses, or ""."""
+    if record["status"] in ("active", "wrap_up"):
+        return str(record["agent"])
+    return str(record["offered_to"]) if record["status"] == "waiting" else ""
+
+
+@rule
+def nobody_waits_in_vain(facts: Facts) -> Iterator[Violation]:
+    """Check that no conversation waits for the router longer than MAX_WAIT_SECONDS while an agent is free.
+
+    An expired offer counts as waiting, until it is withdrawn. The time counts while no fault of a server is active,
+    except those that kill the router: these must not last longer for the visitors.
+    """
+    if not facts.by_op["routing"]:
+        return
+    queue = Queue(facts)
+    for at, record in _timeline(facts):
+        for conv, since in queue.advance(at, record):
+            text = f"{conv} waited {at - since:.1f} s although an agent was free, or its offer had ended"
+            yield Violation("nobody_waits_in_vain", "lost", text)
+
+
+def _timeline(facts: Facts) -> list[tuple[float, Record]]:
+    """Return the changes of conversations, presences and faults, and the end of the run, by time."""
+    events = [(record["at"], record) for record in facts.by_op["queued"] + facts.by_op["present"]]
+    events += [(record["t"], record) for record in facts.by_op["fault"] + facts.by_op["recovered"]]
+    events += [(record["t"], record) for record in facts.by_op["sql"][:1]]
+    return sorted(events, key=lambda event: event[0])
+
+
+class Queue:
+    """The queue of the departments with a router, replayed from the history."""
+
+    def __init__(self, facts: Facts) -> None:
+        (routing,) = facts.by_op["routing"][:1]
+        self._departments = set(routing["departments"])
+        self._staff = facts.by_op["staff"]
+        self._tried = {
+            (record["conv"], agent)
+            for record in facts.by_op["offers"]
+            for agent, outcome in record["by_agent"]
+            if outcome in ("missed", "declined")
+        }
+        self._loads = Loads()
+        self._waiting: dict[str, Record] = {}
+        self._online: set[str] = set()
+        self._fault = ""
+        # The times since which the router should have served each conversation.
+        self._since: dict[str, float] = {}
+        self._changed_at = 0.0
+
+    def advance(self, at: float, record: Record) -> Iterator[tuple[str, float]]:
+        """Apply an event. Yield the conversations whose wait has exceeded the limit until now, each with its start."""
+        due = {conv for conv in self._waiting if self._is_due(conv, at)}
+        for conv in tuple(self._since):
+            if conv not in due:
+                del self._since[conv]
+        for conv in due:
+            ended = self._waiting[conv]["offered_until"] or 0.0
+            since = self._since.setdefault(conv, max(self._changed_at, ended))
+            if at - since > MAX_WAIT_SECONDS:
+                yield conv, since
+                self._since[conv] = float("inf")
+        self._apply(record)
+        self._changed_at = at
+
+    def _is_due(self, conv: str, at: float) -> bool:
+        """Return whether the router could have served the conversation since the last event."""
+        waiting = self._waiting[conv]
+        if self._fault or waiting["is_away"]:
+            return False
+        if waiting["offered_to"]:
+            return bool(waiting["offered_until"] < at)
+        offered = {other["offered_to"] for other in self._waiting.values()}
+        return any(
+            member["who"] in self._online
+            and waiting["department"] in member["departments"]
+            and self._loads.of[member["who"]] < member["capacity"]
+            # The router makes an agent one offer at a time.
+            and member["who"] not in offered
+            and (conv, member["who"]) not in self._tried
+            for member in self._staff
+        )
+
+    def _apply(self, record: Record) -> None:
+        conv = record.get("conv", "")
+        match record["op"]:
+            case "queued":
+                self._loads.change(record)
+                self._waiting.pop(conv, None)
+                # Another change of a conversation begins another wait.
+                self._since.pop(conv, None)
+                if record["status"] == "waiting" and record["department"] in self._departments:
+                    self._waiting[conv] = record
+            case "present":
+                (self._online.add if record["status"] == "online" else self._online.discard)(record["who"])
+            case "fault" if record["track"] == "servers" and record["phase"] == "begin":
+                self._fault = "" if record["name"].startswith("router_") else record["name"]
+            case "fault" if record["phase"] == "healed":
+                self._fault = ""
+            case "recovered" if record["name"] == self._fault:
+                self._fault = ""
 
 
 @rule

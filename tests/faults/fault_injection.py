@@ -8,7 +8,7 @@ start when one of these names no longer exists. Requests to `/fault-injection/..
 
 | path | effect |
 |---|---|
-| `kill?point=NAME` | this process kills itself (SIGKILL) when a post next reaches that point of its path |
+| `kill?point=NAME` | this process kills itself (SIGKILL) when a post or a round of the router next reaches that point |
 | `fail?error=deadlock&times=3` | the next batches of posts fail inside their transaction |
 | `stall?seconds=2` | the event loop is blocked |
 | `clock?offset=3600` | sets the clock of this process 3600 seconds ahead of the machine's (behind it, if negative) |
@@ -16,7 +16,7 @@ start when one of these names no longer exists. Requests to `/fault-injection/..
 | `disable?staff=NAME` | an administrator disables the account |
 | `enable?staff=NAME` | enables the account again; the response is a new session |
 | `bug?name=NAME` | plants a bug (`bugs.py`); an empty name removes the planted bug |
-| `state` | sizes of the hub's tables, the points passed, the number of effects of the planted bug |
+| `state` | name of the process, sizes of the hub's tables, points passed, number of effects of the planted bug |
 """
 
 from __future__ import annotations
@@ -61,10 +61,12 @@ clock = Clock()
 
 from config.asgi import application as real_application  # noqa: E402
 
-OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "server")
+OURS = ("accounts", "chat", "config", "console", "core", "exams", "knowledge", "privacy", "routing", "server")
 
-# The points on the path of a post, in order.
-POINTS = ("before_read", "before_write", "after_commit", "before_publish", "after_ack")
+# The points on the path of a post, in order, and those of a round of the router that gives at least one conversation.
+POST_POINTS = ("before_read", "before_write", "after_commit", "before_publish", "after_ack")
+ROUND_POINTS = ("before_round_commit", "before_round_announcing")
+POINTS = POST_POINTS + ROUND_POINTS
 
 
 def replace(name: str, wrap: Callable[[Any], Any]) -> None:
@@ -91,8 +93,7 @@ def replace(name: str, wrap: Callable[[Any], Any]) -> None:
 
 
 class Failpoints:
-    """Counts how many times each point on the path of a post is passed. It can kill the process or fail a batch
-    there."""
+    """Counts the posts and rounds that pass each point. It can kill the process there, or fail a batch of posts."""
 
     def __init__(self) -> None:
         self.passed: Counter[str] = Counter()
@@ -111,6 +112,8 @@ class Failpoints:
         replace("chat.batch_statements:write_at_revision", self._around_write)
         replace("chat.realtime.delivery:send_to_layer", self._around_publish)
         replace("chat.realtime.sockets:Socket.answer", self._around_answer)
+        replace("routing.actions.routing:match", self._around_match)
+        replace("routing.actions.offers:make", self._around_make)
 
     def _around_batch(self, post_batch: Callable[..., Any]) -> Callable[..., Any]:
         def around(posts: Any, *rest: Any, **named: Any) -> Any:
@@ -164,6 +167,26 @@ class Failpoints:
                 # Wait until the frame has been sent.
                 asyncio.get_running_loop().call_later(0.05, self.reach, "after_ack")
             return result
+
+        return around
+
+    def _around_match(self, match: Callable[..., Any]) -> Callable[..., Any]:
+        def around(*arguments: Any) -> Any:
+            from django.db import transaction
+
+            choices = match(*arguments)
+            if choices and transaction.get_connection().in_atomic_block:
+                # Registered first, so it runs before the round's own announcements.
+                transaction.on_commit(lambda: self.reach("before_round_announcing"))
+            return choices
+
+        return around
+
+    def _around_make(self, make: Callable[..., Any]) -> Callable[..., Any]:
+        def around(choices: Any) -> Any:
+            # The router makes its offers at the end of a round, after it has assigned conversations.
+            make(choices)
+            self.reach("before_round_commit")
 
         return around
 
@@ -247,6 +270,7 @@ def _state() -> dict[str, Any]:
     from tests.faults import bugs
 
     return {
+        "process": hub.process,
         "sockets": len(hub.sockets),
         "visitors": len(hub.visitors),
         "watchers": len(hub.watchers),

@@ -93,14 +93,15 @@ class FaultScheduler:
 
     async def run_fault(self, fault: Fault) -> None:
         history = self.scenario.history
-        history.append("fault", name=fault.name, phase="begin", description=fault.description)
+        about = {"name": fault.name, "track": fault.track}
+        history.append("fault", **about, phase="begin", description=fault.description)
         began = time.monotonic()
         try:
             await fault.inject(self)
         except NotSupported as error:
             self.skipped[fault.name] = str(error)
         finally:
-            history.append("fault", name=fault.name, phase="end", description="")
+            history.append("fault", **about, phase="end", description="")
         self.completed.append(fault.name)
         lasted = time.monotonic() - began
         took = await self._recover(fault)

@@ -25,6 +25,7 @@ async def two_agents(scheduler: FaultScheduler) -> None:
     scenario = scheduler.scenario
     deadline = time.monotonic() + scheduler.hold_seconds + 15
     rounds = 0
+    tabs: list[Tab] = []
     for agent in scenario.agents:
         agent.is_holding_back = True
     try:
@@ -37,11 +38,7 @@ async def two_agents(scheduler: FaultScheduler) -> None:
             first = {min(agent.waiting.values(), key=_queue_position)["id"] for agent in rivals}
             if len(rivals) < 2 or len(first) != 1:
                 if not rivals:
-                    with suppress(OSError, TimeoutError):
-                        tab = Tab(scheduler)
-                        await tab.open()
-                        await tab.begin()
-                        tab.cut()
+                    tabs.append(await begin_conversation(scheduler, CONTESTED))
                 await asyncio.sleep(0.1)
                 continue
             (uuid,) = first
@@ -50,14 +47,28 @@ async def two_agents(scheduler: FaultScheduler) -> None:
             if statuses.count(200) > 1:
                 scenario.note_error("fault scheduler", f"{statuses.count(200)} agents took {uuid}")
     finally:
+        for tab in tabs:
+            tab.cut()
         for agent in scenario.agents:
             agent.is_holding_back = False
     if not rounds:
         scenario.note_error("fault scheduler", "no two agents tried to take the same conversation")
 
 
-def _queue_position(row: Frame) -> tuple[int, str]:
-    return -row["priority"], row["waiting_since"]
+async def begin_conversation(scheduler: FaultScheduler, department: str) -> Tab:
+    """Start a conversation of a new visitor who does not write, and return their tab. During faults it may fail."""
+    for _ in range(ATTEMPTS):
+        tab = Tab(scheduler)
+        with suppress(OSError, TimeoutError):
+            await tab.open()
+            await tab.begin(department)
+            break
+        tab.cut()
+    return tab
+
+
+def _queue_position(row: Frame) -> tuple[str, str]:
+    return row["queue_time"], row["id"]
 
 
 @fault("clients", "an account is disabled while its console is open (F23)")
@@ -116,11 +127,11 @@ class Tab:
     def pause_reading(self) -> None:
         self._connection.pause_reading()
 
-    async def begin(self) -> str:
+    async def begin(self, department: str = "cards") -> str:
         """Start a conversation and return its id."""
-        self.send("start", client_id=str(uuid4()), form={"name": "stranger"})
+        self.send("start", client_id=str(uuid4()), form={"name": "stranger", "subject": department})
         conversation = (await self.wait_for("welcome"))["state"]["id"]
-        self._scenario.history.append("begin", who="stranger", conv=conversation, department="cards")
+        self._scenario.history.append("begin", who="stranger", conv=conversation, department=department)
         return str(conversation)
 
     def send(self, kind: str, **fields: object) -> None:

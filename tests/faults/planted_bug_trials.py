@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tests.faults.bank import Bank
-from tests.faults.bugs import BUGS, Bug
+from tests.faults.bugs import Bug
 from tests.faults.checker import Verdict, check
 from tests.faults.fault_schedule import FAULTS
 from tests.faults.history import History
@@ -17,13 +18,15 @@ from tests.faults.scenario import Plan, Scenario
 SMALL = Plan(visitors=4, agents=3, pace=3.0, note_share=0.5, hold_range=(0.1, 0.2), has_browsers=False)
 # A planted bug leaves some screens incomplete, so do not wait long for them.
 WITH_BUG = replace(SMALL, settle_seconds=2.5)
+# With enough visitors in the departments with a router to fill its agents.
+ROUTING = replace(WITH_BUG, visitors=12, departments=("loans", "savings", "savings"), declined_share=0.1)
 MIN_EFFECTS, EFFECT_SECONDS = 2, 30.0
 CLEAN_SECONDS = 2.0
 
 
 class PlantedBugTrials:
-    def __init__(self, bank: Bank, *, is_loud: bool = False) -> None:
-        self._bank, self._is_loud = bank, is_loud
+    def __init__(self, bank: Bank, bugs: Sequence[Bug], *, is_loud: bool = False) -> None:
+        self._bank, self._bugs, self._is_loud = bank, bugs, is_loud
 
     async def run(self) -> list[str]:
         """Return the names of the bugs that were found.
@@ -40,7 +43,7 @@ class PlantedBugTrials:
             )
             return []
         found_bugs = []
-        for bug in BUGS:
+        for bug in self._bugs:
             began = time.monotonic()
             verdict = await self._run_trial(bug)
             if self._is_loud:
@@ -55,7 +58,7 @@ class PlantedBugTrials:
 
     async def _run_trial(self, bug: Bug | None) -> Verdict:
         history = History()
-        scenario = ShortScenario(self._bank, WITH_BUG if bug else SMALL, history, is_quiet=True)
+        scenario = ShortScenario(self._bank, _plan(bug), history, is_quiet=True)
         scenario.bug = bug
         for process in self._bank.processes:
             await process.control("bug", name=bug.name if bug else "")
@@ -66,6 +69,14 @@ class PlantedBugTrials:
                 await process.control("bug", name="")
             await asyncio.to_thread(self._bank.forget)
         return check(history.records)
+
+
+def _plan(bug: Bug | None) -> Plan:
+    if bug is None:
+        return SMALL
+    if bug.accepted_share is None:
+        return WITH_BUG
+    return replace(ROUTING, accepted_share=bug.accepted_share, late_share=bug.late_share)
 
 
 class ShortScenario(Scenario):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 
-from tests.faults.bank import Process
-from tests.faults.fault_schedule import FaultScheduler, fault
+from tests.faults import stored
+from tests.faults.bank import ROUTED, Process
+from tests.faults.checker import MAX_WAIT_SECONDS
+from tests.faults.fault_schedule import FaultScheduler, NotSupported, fault
+from tests.faults.people import begin_conversation
 
 # Seconds to wait for a process to be killed at a point on the path of a post. Every process receives many posts a
 # second.
@@ -47,6 +51,69 @@ async def _kill_at(scheduler: FaultScheduler, point: str) -> None:
     )
     process.kill()
     await _restart(scheduler, process)
+
+
+async def _router(scheduler: FaultScheduler) -> tuple[Process, str]:
+    """Return the process that holds the lease of the router, and its name in the lease."""
+    deadline = time.monotonic() + POINT_SECONDS
+    while time.monotonic() < deadline:
+        holder = await asyncio.to_thread(stored.router, scheduler.bank.postgres.url)
+        for process in scheduler.bank.processes:
+            state = await process.control("state") if process.is_running else None
+            if state and state["process"] == holder:
+                return process, holder
+        await asyncio.sleep(0.1)
+    scheduler.scenario.note_error("fault scheduler", f"no process routed for {POINT_SECONDS:.0f} s")
+    return _random_process(scheduler), ""
+
+
+async def _kill_router(scheduler: FaultScheduler, point: str = "") -> None:
+    """Kill the process that routes while visitors wait. It starts again only when another one has served these."""
+    if len(scheduler.bank.processes) < 2:
+        raise NotSupported("the router moves to another process (needs --processes 2)")
+    process, killed = await _router(scheduler)
+    agents = [agent for agent in scheduler.scenario.agents if agent.departments & set(ROUTED)]
+    for agent in agents:
+        # Nobody takes by hand what the router should give.
+        agent.is_holding_back = True
+    if point:
+        await process.control("kill", point=point)
+    else:
+        process.kill()
+    tabs = [await begin_conversation(scheduler, department) for department in ROUTED]
+    if point:
+        await scheduler.wait_until(
+            lambda: not process.is_running, POINT_SECONDS, f"the router did not reach the point {point}"
+        )
+        process.kill()
+    # The rule `nobody_waits_in_vain` judges how long the visitors wait.
+    deadline = time.monotonic() + MAX_WAIT_SECONDS + 1
+    url = scheduler.bank.postgres.url
+    while time.monotonic() < deadline:
+        router = await asyncio.to_thread(stored.router, url)
+        if router not in ("", killed) and not await asyncio.to_thread(stored.unrouted, url, is_running=True):
+            break
+        await asyncio.sleep(0.1)
+    for tab in tabs:
+        tab.cut()
+    for agent in agents:
+        agent.is_holding_back = False
+    await _restart(scheduler, process)
+
+
+@fault("servers", "kill -9 of the process that routes; another one serves the waiting visitors")
+async def router_kill(scheduler: FaultScheduler) -> None:
+    await _kill_router(scheduler)
+
+
+@fault("servers", "kill -9 of the router before the commit of a round")
+async def router_kill_before_commit(scheduler: FaultScheduler) -> None:
+    await _kill_router(scheduler, "before_round_commit")
+
+
+@fault("servers", "kill -9 of the router after it stored offers, before it announced them")
+async def router_kill_before_announcing(scheduler: FaultScheduler) -> None:
+    await _kill_router(scheduler, "before_round_announcing")
 
 
 @fault("servers", "kill -9 when a batch was taken from the queue and nothing is read (F3)")

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 from tests.faults import stored
 from tests.faults.agent import Agent
-from tests.faults.bank import Bank
+from tests.faults.bank import ROUTED, ROUTED_AGENTS, Bank
 from tests.faults.browsers import Browsers
+from tests.faults.checker import MAX_WAIT_SECONDS
 from tests.faults.fault_schedule import FaultScheduler
 from tests.faults.history import History
 from tests.faults.proxy import Proxy
@@ -46,7 +47,13 @@ class Plan:
     seed: int = 1
     only: tuple[str, ...] = ()
     visitors: int = 24
+    # The departments of the visitors, in turn.
+    departments: tuple[str, ...] = ("cards", "loans", "cards", "savings")
     agents: int = 6
+    # The shares of offers that agents accept in time, accept too late, and decline. They miss the others.
+    accepted_share: float = 0.6
+    late_share: float = 0.1
+    declined_share: float = 0.15
     pace: float = 1.0
     # The share of an agent's answers that are followed by a note.
     note_share: float = 0.15
@@ -154,9 +161,11 @@ class Scenario:
         plan = self.plan
         for name, member in self.bank.staff.items():
             if not member["sees_all"]:
-                self.history.append("staff", who=name, departments=member["departments"])
-        for number in range(plan.agents):
-            name = f"a{number}"
+                about = {field: member[field] for field in ("departments", "capacity", "number", "pk")}
+                self.history.append("staff", who=name, **about)
+        self.history.append("routing", departments=ROUTED)
+        names = [f"a{number}" for number in range(plan.agents)]
+        for name in [*names, *(f"r{number}" for number in range(ROUTED_AGENTS))]:
             agent = Agent(self, name, self.bank.staff[name]["sessions"][0], self._new_rng())
             self.agents.append(agent)
             self.spawn(agent.run())
@@ -165,6 +174,7 @@ class Scenario:
                 self,
                 f"v{number}",
                 self._new_rng(),
+                department=plan.departments[number % len(plan.departments)],
                 tabs=2 if number % 6 == 1 else 1,
                 is_bursty=number % 3 == 2,
             )
@@ -200,7 +210,7 @@ class Scenario:
             agent.is_over = True
         if self.browsers is not None:
             self.browsers.is_over = True
-        self.history.append("fault", name="healed", phase="healed", description="")
+        self.history.append("fault", name="healed", track="", phase="healed", description="")
         await self._until(
             lambda: (
                 all(visitor.is_settled and visitor.first.is_welcomed for visitor in self.visitors)
@@ -225,11 +235,14 @@ class Scenario:
     async def _read_everything(self) -> None:
         """Wait until the screens show all stored messages, or the time is up. Then record every screen and the
         database."""
+        await self._wait_for_router()
         deadline = time.monotonic() + self.plan.settle_seconds
         while True:
             heads = await asyncio.to_thread(stored.heads, self.bank.postgres.url)
             departments = await asyncio.to_thread(stored.departments, self.bank.postgres.url)
-            if self._show_everything(heads, departments) or time.monotonic() > deadline:
+            lists = await asyncio.to_thread(stored.lists, self.bank.postgres.url)
+            is_over = self._show_everything(heads, departments) and self._list_everything(lists)
+            if is_over or time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.2)
         for visitor in self.visitors:
@@ -243,6 +256,18 @@ class Scenario:
         started = {record["conv"] for record in self.history.records if record["op"] == "begin"}
         await self._read_as_supervisor(sorted(started & heads.keys()))
         await asyncio.to_thread(stored.read_all, self.bank.postgres.url, self.history)
+        await asyncio.to_thread(stored.read_routing, self.bank.postgres.url, self.history)
+
+    async def _wait_for_router(self) -> None:
+        """Wait until the router has nothing to do, or until it has had more time than the rules allow."""
+        deadline = time.monotonic() + min(MAX_WAIT_SECONDS + 1, self.plan.settle_seconds)
+        while await asyncio.to_thread(stored.unrouted, self.bank.postgres.url):
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(0.2)
+
+    def _list_everything(self, lists: dict[str, tuple[set[str], set[str]]]) -> bool:
+        return all(lists[agent.name] == (agent.mine, set(agent.offers)) for agent in self.agents)
 
     async def _read_as_supervisor(self, conversations: list[str]) -> None:
         """Record every conversation as a newly opened console shows it."""

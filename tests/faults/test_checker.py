@@ -22,11 +22,11 @@ def history() -> list[Record]:
 
     A visitor sends two messages that are accepted, one that gets no answer and one that is refused. The screens of the
     visitor and of agent Mei show the accepted ones, and Mei adds a note. Another visitor has a conversation of their
-    own.
+    own, whose offer agent Jun accepts.
     """
     records: list[dict[str, Any]] = [
-        {"op": "staff", "who": "mei", "departments": ["cards"]},
-        {"op": "staff", "who": "jun", "departments": ["loans"]},
+        {"op": "staff", "who": "mei", "departments": ["cards"], "capacity": 2, "number": "1001", "pk": 1},
+        {"op": "staff", "who": "jun", "departments": ["loans"], "capacity": 2, "number": "2001", "pk": 3},
         {"op": "begin", "who": "v0", "conv": CONV, "department": "cards"},
         {"op": "begin", "who": "v1", "conv": OTHER, "department": "loans"},
         {"op": "clear", "who": "v0", "conv": CONV},
@@ -45,7 +45,7 @@ def history() -> list[Record]:
         {"op": "receive", "who": "v0", "role": "visitor", "kind": "was_seen", "conv": CONV, "body": ""},
         {
             "op": "row", "who": "mei", "conv": CONV, "revision": 4, "row": "d1",
-            "marks": {"visitor": [0, 0], "agent": [2, 1]},
+            "marks": {"visitor": [0, 0], "agent": [2, 1]}, "status": "active", "agent": "1001", "offered_to": None,
         },
         {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "x", "body": "未知", "connection": 1},
         {"op": "send", "who": "v0", "role": "visitor", "conv": CONV, "id": "y", "body": "太晚", "connection": 1},
@@ -56,8 +56,9 @@ def history() -> list[Record]:
         {"op": "disabled", "who": "hao"},
         {"op": "receive", "who": "hao", "role": "agent", "kind": "bye", "conv": "", "body": ""},
         {"op": "enabled", "who": "hao"},
-        {"op": "fault", "name": "process_kill", "phase": "begin", "description": ""},
-        {"op": "fault", "name": "process_kill", "phase": "end", "description": ""},
+        {"op": "fault", "name": "process_kill", "track": "servers", "phase": "begin", "description": ""},
+        {"op": "fault", "name": "process_kill", "track": "servers", "phase": "end", "description": ""},
+        {"op": "recovered", "name": "process_kill", "seconds": 0.1},
         {"op": "dom", "who": "box", "role": "visitor", "conv": CONV, "rows": [[1, "在吗"]]},
         {
             "op": "read", "who": "v0", "role": "visitor", "conv": CONV,
@@ -71,10 +72,29 @@ def history() -> list[Record]:
         },
         {
             "op": "sql", "conv": OTHER, "last_seq": 0, "marks": {"visitor": [0, 0], "agent": [0, 0]}, "rows": [],
-            "assignments": [], "notes": [], "department": "loans", "departments": ["loans"],
+            "assignments": [["jun", True]], "notes": [], "department": "loans", "departments": ["loans"],
         },
+        {"op": "staff", "who": "hao", "departments": ["cards"], "capacity": 2, "number": "1002", "pk": 2},
+        {"op": "routing", "departments": ["loans"]},
+        {"op": "accept", "who": "jun", "conv": OTHER},
+        {"op": "told", "who": "v0", "conv": CONV, "status": "active", "number": "1001"},
+        {"op": "lists", "who": "mei", "mine": [CONV], "offers": []},
+        {"op": "lists", "who": "jun", "mine": [OTHER], "offers": []},
+        {"op": "present", "at": 0.2, "who": "jun", "status": "online"},
+        queued(CONV, 0.5, 1, "waiting", "cards"),
+        queued(OTHER, 0.6, 1, "waiting", "loans"),
+        queued(OTHER, 1.6, 2, "waiting", "loans", offered_to="jun", offered_until=9.6),
+        queued(CONV, 4.5, 2, "active", "cards", agent="mei"),
+        queued(OTHER, 4.6, 3, "active", "loans", agent="jun"),
+        {"op": "offers", "conv": OTHER, "by_agent": [["jun", "accepted"]], "accepted": ["jun"]},
     ]  # fmt: skip
     return [{"t": float(at), **record} for at, record in enumerate(records)]
+
+
+def queued(conv: str, at: float, revision: int, status: str, department: str, **fields: Any) -> Record:
+    about = {"agent": "", "offered_to": "", "offered_until": None, "is_away": False, **fields}
+    return {"op": "queued", "conv": conv, "at": at, "revision": revision, "status": status,
+            "department": department, **about}  # fmt: skip
 
 
 def first(records: list[Record], op: str, number: int = 0, **fields: Any) -> Record:
@@ -272,6 +292,70 @@ def let_an_unassigned_agent_answer(records: list[Record]) -> None:
     first(records, "sql")["rows"][1][3:5] = ["agent", "hao"]
 
 
+def give_a_conversation_to_another_agent(records: list[Record]) -> None:
+    records.append(queued(CONV, 9.5, 3, "active", "cards", agent="hao"))
+
+
+def tell_a_visitor_of_another_agent(records: list[Record]) -> None:
+    first(records, "told")["number"] = "1002"
+
+
+def tell_a_console_of_another_agent(records: list[Record]) -> None:
+    first(records, "row")["agent"] = "1002"
+
+
+def tell_a_console_of_another_offer(records: list[Record]) -> None:
+    first(records, "row")["offered_to"] = 2
+
+
+def list_a_conversation_of_a_colleague(records: list[Record]) -> None:
+    first(records, "lists")["mine"].append(OTHER)
+
+
+def list_no_conversation(records: list[Record]) -> None:
+    first(records, "lists")["mine"].clear()
+
+
+def confirm_the_offer_of_a_colleague(records: list[Record]) -> None:
+    records.append({**first(records, "accept"), "who": "mei"})
+
+
+def accept_an_offer_twice(records: list[Record]) -> None:
+    offers = first(records, "offers")
+    offers["by_agent"].append(["mei", "accepted"])
+    offers["accepted"].append("mei")
+
+
+def assign_by_an_offer_that_was_missed(records: list[Record]) -> None:
+    first(records, "offers")["by_agent"][0][1] = "missed"
+
+
+def return_the_conversation_of_a_present_agent(records: list[Record]) -> None:
+    records.append({"op": "returned", "who": "mei", "conv": CONV})
+
+
+def exceed_the_capacity(records: list[Record]) -> None:
+    first(records, "staff")["capacity"] = 0
+
+
+def list_more_than_the_capacity(records: list[Record]) -> None:
+    first(records, "lists")["offers"] += ["c3", "c4"]
+
+
+def give_a_conversation_to_nobody(records: list[Record]) -> None:
+    remove(records, "queued", status="waiting", offered_to="jun")
+    remove(records, "queued", conv=OTHER, status="active")
+    # The time counts from the end of the fault.
+    first(records, "fault", phase="begin")["t"] = 1.0
+    first(records, "sql")["t"] = first(records, "recovered")["t"] + 10.5
+
+
+def withdraw_no_offer(records: list[Record]) -> None:
+    remove(records, "present")
+    remove(records, "queued", conv=OTHER, status="active")
+    first(records, "sql")["t"] = first(records, "recovered")["t"] + 10.5
+
+
 def lose_a_conversation(records: list[Record]) -> None:
     remove(records, "sql", conv=OTHER)
 
@@ -321,6 +405,20 @@ BROKEN = [
     (assign_to_two_agents, "one_agent", "wrong"),
     (confirm_the_assignment_to_two_agents, "one_agent", "wrong"),
     (let_an_unassigned_agent_answer, "one_agent", "wrong"),
+    (give_a_conversation_to_another_agent, "agent_comes_from_the_queue", "doubled"),
+    (tell_a_visitor_of_another_agent, "agent_comes_from_the_queue", "doubled"),
+    (tell_a_console_of_another_agent, "row_is_as_stored", "wrong"),
+    (tell_a_console_of_another_offer, "row_is_as_stored", "wrong"),
+    (list_a_conversation_of_a_colleague, "lists_are_as_stored", "wrong"),
+    (list_no_conversation, "lists_are_as_stored", "wrong"),
+    (confirm_the_offer_of_a_colleague, "offer_is_accepted_once", "doubled"),
+    (accept_an_offer_twice, "offer_is_accepted_once", "doubled"),
+    (assign_by_an_offer_that_was_missed, "offer_is_accepted_once", "doubled"),
+    (return_the_conversation_of_a_present_agent, "agents_keep_their_conversations", "wrong"),
+    (exceed_the_capacity, "capacity_is_kept", "wrong"),
+    (list_more_than_the_capacity, "capacity_is_kept", "wrong"),
+    (give_a_conversation_to_nobody, "nobody_waits_in_vain", "lost"),
+    (withdraw_no_offer, "nobody_waits_in_vain", "lost"),
     (lose_a_conversation, "everything_was_read", "lost"),
     (report_a_client_error, "nothing_strange_was_seen", "wrong"),
 ]
@@ -372,6 +470,19 @@ def test_order_is_checked_across_a_message_that_was_never_stored() -> None:
     overtake_on_one_connection(records)
     records[-1:-1] = [{**first(records, "send", id="p"), "id": "lost", "body": "丁"}]
     assert "order_of_sends" in check(records).rules
+
+
+def test_waiting_for_nobody_is_no_violation() -> None:
+    """Check that a visitor may wait while no agent is free, and during a fault of a server."""
+    full, tried, fault = history(), history(), history()
+    for records in (full, tried, fault):
+        give_a_conversation_to_nobody(records)
+    first(full, "staff", who="jun")["capacity"] = 0
+    first(full, "lists", who="jun")["mine"] = []
+    first(tried, "offers").update(by_agent=[["jun", "declined"]], accepted=[])
+    remove(fault, "recovered")
+    for records in (full, tried, fault):
+        assert "nobody_waits_in_vain" not in check(records).rules
 
 
 def test_a_former_agent_of_another_department_may_lack_only_the_end() -> None:

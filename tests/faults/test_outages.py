@@ -15,6 +15,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPException
 from threading import Event
@@ -42,7 +43,7 @@ from uuid import UUID
 from accounts.models import Staff
 from chat.models import Conversation
 from chat.actions import agents
-from tests.people import go_online
+from tests.people import go_online, take_as
 staff, conversation = Staff.objects.get(username={who!r}), UUID({conversation!r})
 {code}
 """
@@ -209,7 +210,7 @@ def test_request_during_a_database_outage_is_asked_to_try_again(bank: Bank) -> N
     with Widget(server) as widget:
         widget.open()
         widget.begin()
-        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "take_as(staff=staff, uuid=conversation)")
     messages = f"/console/conversations/{widget.conversation}/messages"
     post = json.dumps({"client_id": str(uuid4()), "body": "数据库不在"}).encode()
     form = "application/x-www-form-urlencoded"
@@ -310,7 +311,7 @@ def test_without_redis_everything_still_arrives(bank: Bank) -> None:
         for client in (tab, mei, hao):
             assert client.wait_for("message", within=6)["message"]["body"] == "在吗"
         # The other process shows the assignment to everybody.
-        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "take_as(staff=staff, uuid=conversation)")
         for screen in (widget, tab):
             assert screen.wait_for("state", lambda frame: frame["state"]["status"] == "active", within=6)
         assert hao.wait_for("conversation", lambda frame: not frame["listed"], within=6)
@@ -424,10 +425,13 @@ say_many(Conversation.objects.get(uuid=conversation), 200, body="很长的话" *
 def test_visitor_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: Bank, name: str) -> None:
     """Check the limit of 2 MiB of unsent frames. Without it, the frames of this test would take 20 MB."""
     server: AppServer = getattr(bank, name)
-    with Widget(server) as widget, Widget(server) as deaf:
+    with ExitStack() as sockets:
+        widget = sockets.enter_context(Widget(server))
         widget.open()
         widget.begin()
         bank.act("mei", widget.conversation, LONG)
+        # Connected only now: the server does not wait long for a hello.
+        deaf = sockets.enter_context(Widget(server))
         deaf.open(like=widget)
         before = memory_bytes(server)
         # Request answers of 20 MB in total without reading them. The kernel's buffers hold only a few MB, so the server
@@ -449,6 +453,8 @@ site, cards = Site.objects.get(), Department.objects.get(code="cards")
 for _ in range(300):
     visitor = Visitor.objects.create(site=site, language="zh")
     Conversation.objects.create(client_id=visitor.uuid, site=site, visitor=visitor, department=cards)
+Staff.objects.update(capacity=300)
+go_online(*Staff.objects.filter(username__in=("mei", "hao", "yun")))
 """
 
 
@@ -513,7 +519,7 @@ def test_requests_waiting_for_the_writer_leave_it_a_connection(bank: Bank) -> No
     with AppServer(env, prepare=False) as narrow, Widget(bank.daphne) as widget:
         widget.open()
         widget.begin()
-        bank.act("mei", widget.conversation, "go_online(staff); take_as(staff=staff, uuid=conversation)")
+        bank.act("mei", widget.conversation, "take_as(staff=staff, uuid=conversation)")
         session = bank.sessions["mei"].pop()
 
         def answer(number: int) -> int:
@@ -543,10 +549,12 @@ def test_console_socket_that_does_not_read_is_aborted_at_the_memory_limit(bank: 
     The limit works only if the server takes the transport from the original `send`, before the middleware wraps it.
     """
     server: AppServer = getattr(bank, name)
-    with Widget(server) as widget, Console(server, bank.sessions["mei"].pop()) as deaf:
+    with ExitStack() as sockets:
+        widget = sockets.enter_context(Widget(server))
         widget.open()
         widget.begin()
         bank.act("mei", widget.conversation, LONG)
+        deaf = sockets.enter_context(Console(server, bank.sessions["mei"].pop()))
         deaf.open()
         deaf.watch(widget.conversation or "")
         for _ in range(110):

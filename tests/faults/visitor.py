@@ -63,6 +63,9 @@ class Screen(VisitorClient):
             self.visitor.take_token(frame["token"])
         super().received(frame)
         state = frame.get("state")
+        if state:
+            told = (state["agent"] or {}).get("number", "") if state["status"] == "active" else ""
+            self._append("told", who=self.name, conv=state["id"], status=state["status"], number=told)
         conversation = frame.get("conversation") or (state["id"] if state else "")
         # Do not record pongs. Do not record messages of this conversation either: `shown` records them.
         if kind not in ("pong", "messages", "message") or (
@@ -128,10 +131,16 @@ class Visitor:
     """A visitor with `tabs` screens. Only the first screen sends messages."""
 
     def __init__(
-        self, scenario: Scenario, name: str, rng: random.Random, *, tabs: int = 1, is_bursty: bool = False
+        self,
+        scenario: Scenario,
+        name: str,
+        rng: random.Random,
+        *,
+        department: str,
+        tabs: int = 1,
+        is_bursty: bool = False,
     ) -> None:
-        self.scenario, self.name = scenario, name
-        self.department = rng.choice(("cards", "cards", "loans"))
+        self.scenario, self.name, self.department = scenario, name, department
         self.sent_count = 0
         self.is_over = False
         self._rng = rng

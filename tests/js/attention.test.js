@@ -50,6 +50,7 @@ test("a long wait concerns those who can take the conversation", () => {
   assert.deepEqual(kinds(rows, { me: { ...ME, barred: [7] } }), []);
   assert.deepEqual(kinds([row("a", { ...LATE, ...OFFER, offered_to: 2 })]), []);
   assert.deepEqual(takeable(state([row("a", { department: 8 })])), []);
+  assert.deepEqual(takeable(state(rows, 1, { ...push, me: SUPERVISOR })), []);
 });
 
 test("a break mutes everything except emergencies for supervisors", () => {

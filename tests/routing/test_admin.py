@@ -168,15 +168,18 @@ def test_lists_of_assignments_and_offers_explain_why_and_are_audited(cast: Cast,
     for model, record in (("chat_assignment", Assignment.objects.get()), ("routing_offer", offer)):
         listed = client.get(page_of(model), {"department__id__exact": cast.cards.pk}).content.decode()
         assert str(conversation) in listed
+        for words, is_found in ((str(conversation.uuid), True), (record.agent.number, True), ("李雷", False)):
+            found = client.get(page_of(model), {"q": words})
+            assert (str(conversation) in found.content.decode()) is is_found
         shown = client.get(page_of(model, "change", record.pk)).content.decode()
         assert "林梅 &lt;1&gt;" in shown
         assert "2/8" in shown
         assert "42" in shown
-    assert len(audit_entries("assignments.read")) == 4
+    assert len(audit_entries("assignments.read")) == 10
     assert client.post(page_of("routing_offer", "change", offer.pk), {}).status_code == 403
 
 
-def test_assignment_by_a_supervisor_names_the_supervisor(cast: Cast) -> None:
+def test_assignment_by_a_colleague_is_explained_by_one_sentence(cast: Cast) -> None:
     start_with(cast, cast.mei)
     shown = client_of(cast.yun).get(page_of("chat_assignment", "change", Assignment.objects.get().pk))
     assert "赵云 9001 gave the conversation to 林梅 1001." in shown.content.decode()

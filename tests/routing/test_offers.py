@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from accounts import presence
 from accounts.models import Presence, PresenceStatus, Skill, StaffSkill
 from chat.actions import agents, visitors
 from chat.errors import AlreadyTaken, Refusal
@@ -224,6 +225,30 @@ def test_conversations_of_a_lost_agent_return_to_the_queue_in_their_place(cast: 
     assert (stored.status, stored.agent, stored.waiting_since) == (Status.WAITING, None, own.waiting_since)
     assert stored.messages.order_by("-seq")[0].payload["code"] == "returned"
     assert Assignment.objects.get(conversation=own).until_at is not None
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_router_whose_clock_is_wrong_works_by_the_clock_of_the_database(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    set_policy(cast, Mode.OFFER, offer_seconds=20)
+    own = start_with(cast, cast.mei)
+    now, right = timezone.now, timezone.now()
+    with monkeypatch.context() as patch:
+        patch.setattr(timezone, "now", lambda: now() + timedelta(hours=hours))
+        presence.renew([cast.mei.pk])
+        go_online(cast.hao)
+        assert lost_agents.return_conversations() == 0
+        offered = start(cast)
+        assert run_round() == 1
+        assert offers.expire() is not None
+    assert lost_agents.return_conversations() == 0
+    assert presence.online_ids() == {cast.mei.pk, cast.hao.pk}
+    own.refresh_from_db()
+    offered.refresh_from_db()
+    assert (own.agent, offered.offered_to) == (cast.mei, cast.hao)
+    assert offered.offered_until is not None
+    assert timedelta(0) < offered.offered_until - right < timedelta(minutes=1)
 
 
 def test_long_queue_overflows_to_the_other_department(cast: Cast) -> None:

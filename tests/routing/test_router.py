@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
-from accounts.models import Staff
+from accounts import presence
+from accounts.models import Presence, Staff
 from chat.models import Assignment, Conversation, Status
 from core.models import Lease
 from routing.actions.routing import LEASE
 from routing.models import DepartmentPolicy, Mode
-from routing.router import LEASE_SECONDS, POLL_SECONDS
+from routing.router import LEASE_SECONDS, POLL_SECONDS, RENEW_SECONDS, UPKEEP_SECONDS, Rounds
 from tests.conftest import Processes
 from tests.harness.servers import AppServer
 from tests.harness.sockets import Console, Widget
-from tests.people import Cast, create_cast, go_online, session_of, start
+from tests.people import Cast, create_cast, go_online, session_of, start, start_with
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,6 +70,31 @@ def test_offer_reaches_the_console_of_the_agent_with_the_row(processes: Processe
         )
         assert offered["row"]["status"] == "waiting"
         assert offered["row"]["offered_until"] > offered["row"]["waiting_since"]
+
+
+def test_agents_get_time_to_reconnect_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The processes of other tests may hold the lease.
+    monkeypatch.setattr("routing.router.leases.hold", lambda *_: True)
+    cast = create_cast()
+    own = start_with(cast, cast.mei)
+    Presence.objects.update(seen_at=timezone.now() - timedelta(hours=1))
+    seconds = 1000.0
+    rounds = Rounds("alone", clock=lambda: seconds)
+
+    def status_after(later: float) -> str:
+        nonlocal seconds
+        seconds += later
+        rounds.run()
+        return Conversation.objects.get(pk=own.pk).status
+
+    assert status_after(0) == Status.ACTIVE
+    # The database did not answer for longer than the lease lasts.
+    assert status_after(presence.LEASE_SECONDS) == Status.ACTIVE
+    # Rounds follow each other at least every few seconds.
+    while seconds < 1000 + 2 * presence.LEASE_SECONDS - RENEW_SECONDS:
+        assert status_after(RENEW_SECONDS) == Status.ACTIVE
+    statuses = [status_after(RENEW_SECONDS) for _ in range(round(UPKEEP_SECONDS))]
+    assert statuses[-1] == Status.WAITING
 
 
 def test_another_process_routes_within_five_seconds_after_a_kill(processes: Processes) -> None:

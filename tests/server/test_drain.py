@@ -40,6 +40,11 @@ from tests.people import create_cast, session_of
 cast = create_cast()
 print("loaded", json.dumps([session_of(cast.mei) for _ in range(20)]))
 """
+# Only agents who are online may take conversations.
+ONLINE = """
+INSERT INTO accounts_presence (staff_id, status, since, seen_at)
+SELECT id, 'online', now(), now() FROM accounts_staff WHERE username = %s
+"""
 BOTH = pytest.mark.parametrize("name", ["daphne", "uvicorn"])
 Name = Literal["daphne", "uvicorn"]
 
@@ -91,6 +96,7 @@ def bank(running_bank: Bank) -> Iterator[Bank]:
         server.start()
     with psycopg.connect(running_bank.postgres.url, autocommit=True) as connection:
         connection.execute("TRUNCATE chat_visitor, accounts_presence CASCADE")
+        connection.execute(ONLINE, [MEI.username])
     yield running_bank
     signal_postgres(running_bank, signal.SIGCONT)
 

@@ -28,6 +28,7 @@ from tests.simulation.day.checks import (
 from tests.simulation.day.day import Day
 from tests.simulation.day.measures import AgentShare, Outcome, percentile, spread_of, table_of
 from tests.simulation.day.plan import draw_plan
+from tests.simulation.day.router_processes import simulated_database_clock
 
 NOON = 12 * shapes.HOUR
 NOW = moment(NOON)
@@ -121,7 +122,7 @@ def test_a_customer_who_waits_while_an_agent_is_free_is_starving(
 
 @pytest.mark.django_db
 def test_faults_planted_in_the_database_are_found(cast: Cast) -> None:
-    with clock_set(NOW):
+    with clock_set(NOW), simulated_database_clock():
         healthy, unassigned = start_with(cast, cast.mei), start_with(cast, cast.hao)
         lost = start_with(cast, cast.jun)
         waiting, stuck = start(cast), start(cast)

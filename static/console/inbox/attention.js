@@ -28,7 +28,9 @@ export const KINDS = ["emergency", "offer", "gained", "lost", "waiting", "unread
  */
 export function attentionFor(state, { moves, seen, waitingSeconds, now }) {
   const isLate = (/** @type {Row} */ row) => now - Date.parse(row.waiting_since) >= waitingSeconds * 1000;
-  const queue = state.presence === "online" ? takeable(state) : [];
+  // Supervisors also see to conversations that the router cannot give away.
+  const watched = state.me.sees_all ? ownQueue(state) : takeable(state);
+  const queue = state.presence === "online" ? watched : [];
   const longWaiting = queue.filter((row) => !(row.id in seen) && isLate(row));
   const unread = mine(state).filter((row) => row.unread > 0 && row.status === "active");
   return [
@@ -50,18 +52,15 @@ export function isMuted(kind, { presence, me }) {
   return presence === "break" && !(kind === "emergency" && me.sees_all);
 }
 
-/**
- * Returns the waiting conversations that somebody should take by hand: the agent in pull mode, or anybody, as supervisors
- * see to it.
- *
- * @param {ConsoleState} state
- */
+/** Returns the waiting conversations of the agent's departments that somebody must take by hand. @param {ConsoleState} state */
 export function takeable(state) {
-  const { me } = state;
-  return waiting(state).filter((row) => {
-    const isHere = me.departments.includes(row.department) && !isRestricted(state, row);
-    return isHere && !row.offered_to && (me.sees_all || policyOf(state, row.department).mode === "pull");
-  });
+  return ownQueue(state).filter((row) => policyOf(state, row.department).mode === "pull");
+}
+
+/** Returns the waiting conversations of the agent's departments that are offered to nobody. @param {ConsoleState} state */
+function ownQueue(state) {
+  const isOwn = (/** @type {Row} */ row) => state.me.departments.includes(row.department) && !isRestricted(state, row);
+  return waiting(state).filter((row) => isOwn(row) && !row.offered_to);
 }
 
 /** Returns the emergencies that no supervisor has confirmed, for supervisors of their department. @param {ConsoleState} state */

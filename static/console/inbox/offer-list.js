@@ -52,7 +52,7 @@ export class OfferList {
     });
   }
 
-  /** The offer that a key without a focused row means: the open conversation, or the offer that expires first; "" for none. */
+  /** The offer that a key without a focused row means: the open conversation, or the first offer; "" for none. */
   get first() {
     const { state, current } = this.#store;
     const focused = document.activeElement?.closest("#offers .row");

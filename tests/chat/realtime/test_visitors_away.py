@@ -35,7 +35,7 @@ def row_when(console: Console, widget: Widget, *, is_away: bool, status: str = "
         lambda frame: (
             frame["row"]["id"] == widget.conversation
             and frame["row"]["status"] == status
-            and (frame["row"]["visitor_away_since"] is not None) == is_away
+            and (frame["row"].get("visitor_away_since") is not None) == is_away
         ),
     )
     row: Frame = frame["row"]

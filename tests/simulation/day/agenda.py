@@ -51,5 +51,5 @@ class Agenda:
             step()
 
     def monotonic(self) -> float:
-        """Return the time as `time.monotonic` does, for code whose module `time` is replaced by the agenda."""
+        """Return the time as `time.monotonic` does."""
         return self.now

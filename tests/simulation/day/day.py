@@ -28,7 +28,7 @@ from tests.simulation.day.checks import Faults
 from tests.simulation.day.customers import Customer
 from tests.simulation.day.measures import Outcome
 from tests.simulation.day.plan import Period, Plan, RunMode
-from tests.simulation.day.router_processes import RouterProcesses, simulated_leases
+from tests.simulation.day.router_processes import RouterProcesses, simulated_database_clock
 from tests.simulation.day.shapes import HOUR
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Day:
         started = time.perf_counter()
         with clock_set(moment(self.plan.begins)) as clock:
             self.agenda = Agenda(clock, self.plan.begins)
-            with simulated_leases(self.agenda), patch.object(delivery, "announce", self._announce):
+            with simulated_database_clock(), patch.object(delivery, "announce", self._announce):
                 self.bank = create_bank(self.plan.agents, self.mode)
                 self._processes = RouterProcesses(self)
                 self._schedule()

@@ -1,4 +1,4 @@
-"""What a simulated day was like for customers and agents, and the table that compares two runs. No database."""
+"""The measures of a simulated day for customers and agents, and the table that compares two runs. No database."""
 
 from __future__ import annotations
 

@@ -12,12 +12,10 @@ from unittest.mock import patch
 from django.db.models import DateTimeField, Value
 from django.utils import timezone
 
-from core import leases
-from routing import router
+from core import database_clock, leases
 from routing.actions import offers
 from routing.actions.routing import LEASE
 from routing.router import Rounds
-from tests.simulation.day.agenda import Agenda
 from tests.simulation.day.shapes import RESTART_SECONDS
 
 if TYPE_CHECKING:
@@ -33,12 +31,13 @@ class Killed(BaseException):
 
 
 @contextmanager
-def simulated_leases(agenda: Agenda) -> Iterator[None]:
-    """Let the leases and the rounds of the router follow the simulated clock. In production, leases follow the clock
-    of the database."""
+def simulated_database_clock() -> Iterator[None]:
+    """Replace the clock of the database, which leases and presences follow, with the simulated clock."""
     with ExitStack() as patches:
-        patches.enter_context(patch.object(leases, "Now", lambda: Value(timezone.now(), DateTimeField())))
-        patches.enter_context(patch.object(router, "time", agenda))
+        patches.enter_context(
+            patch.object(database_clock, "now", lambda: Value(timezone.now(), DateTimeField()))
+        )
+        patches.enter_context(patch.object(database_clock, "read", timezone.now))
         yield
 
 
@@ -86,7 +85,7 @@ class RouterProcesses:
 
     def _start(self) -> None:
         name = f"process-{next(self._names)}"
-        self._processes[name] = Rounds(name)
+        self._processes[name] = Rounds(name, self._day.agenda.monotonic)
 
     # Each of these runs a round and returns whether the process has died in it.
 
