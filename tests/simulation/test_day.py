@@ -85,7 +85,7 @@ def active(agent: int | None, assigned_to: int | None, seen: datetime | None = N
     [
         (active(1, 1), False),
         (active(1, 1, NOW - MINUTE), False),
-        (active(1, 1, NOW - 2 * MINUTE), True),
+        (active(1, 1, NOW - 3 * MINUTE), True),
         (active(1, 1, None), True),
         (active(None, None), True),
         (active(1, 2), True),
@@ -131,7 +131,7 @@ def test_faults_planted_in_the_database_are_found(cast: Cast) -> None:
         assert faults.descriptions() == []
 
         unassigned.assignments.update(until_at=timezone.now())
-        Presence.objects.filter(staff=cast.jun).update(seen_at=NOW - 2 * MINUTE)
+        Presence.objects.filter(staff=cast.jun).update(seen_at=NOW - 3 * MINUTE)
         Conversation.objects.filter(pk=stuck.pk).update(offered_to=cast.mei, offered_until=NOW - MINUTE)
         faults.check_orphans(NOON)
         assert faults.orphans.keys() == {unassigned.pk, lost.pk, stuck.pk}

@@ -21,8 +21,8 @@ from tests.simulation.day.agenda import moment
 # A customer counts as starved after this wait, if an agent was free who could have taken the conversation.
 STARVED_AFTER = timedelta(minutes=2)
 # The conversations of a lost agent return to the queue when the presence has expired and the time of the policy has
-# passed, at the router's next upkeep. A killed router delays that by some seconds.
-RETURNED_WITHIN = timedelta(seconds=presence.LEASE_SECONDS + 30 + 15)
+# passed, at the router's next upkeep. After a kill, the new holder first waits for consoles to reconnect.
+RETURNED_WITHIN = timedelta(seconds=presence.LEASE_SECONDS + 30 + presence.LEASE_SECONDS + 15)
 # The router ends an expired offer in its next round.
 OFFER_ENDED_WITHIN = timedelta(seconds=15)
 

@@ -37,7 +37,8 @@ logger = logging.getLogger(__name__)
 WAKE_SECONDS = 0.05
 POLL_SECONDS = 1.0
 # While nothing waits for the router, it only looks for lost agents, and for offers when they expire.
-IDLE_POLL_SECONDS = 5.0
+# Shorter than the lease of the router, which would otherwise count as newly taken in each round.
+IDLE_POLL_SECONDS = 2.0
 # Messages are stored together if they are written within this time.
 POST_SECONDS = 1.0
 RENEW_SECONDS = 30.0
