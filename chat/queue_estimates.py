@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from math import ceil, sqrt
 from typing import Self
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
 from chat.protocol import QueueFrame
 
 # The pace of a queue is measured over this time at most.
@@ -116,6 +119,15 @@ class ShownPosition:
             return None
         self._position, self._frame = position, frame
         return frame
+
+
+# The words for the visitor when the position or the estimate has risen, by the reason.
+RISE_WORDS: dict[str, Promise] = {
+    "emergency_first": _("Someone with an emergency goes first. Thank you for your patience."),
+    "earlier_place": _("Someone who was already waiting before you is back in the queue."),
+    "fewer_agents": _("Fewer of us are here right now, so it takes a little longer. You keep your place."),
+    "slower": _("The chats before yours are taking longer than usual. You keep your place."),
+}
 
 
 def _frame(position: QueuePosition, reason: str = "") -> QueueFrame:

@@ -1,11 +1,10 @@
 """The clock of the database, for times that processes on several machines compare: their own clocks differ."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import connection
 from django.db.models import Expression
 from django.db.models.functions import Now
-from django.utils import timezone
 
 
 def now() -> Expression:
@@ -14,10 +13,11 @@ def now() -> Expression:
 
 
 def read() -> datetime:
-    """Return the time of the database. One query; none with SQLite, which has the clock of this machine."""
-    if connection.vendor != "postgresql":
-        return timezone.now()
+    """Return the time of the database. One query."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT statement_timestamp()")
-        at: datetime = cursor.fetchone()[0]
-    return at
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT statement_timestamp()")
+            at: datetime = cursor.fetchone()[0]
+            return at
+        cursor.execute("SELECT STRFTIME('%Y-%m-%d %H:%M:%f', 'NOW')")
+        return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)

@@ -1,8 +1,8 @@
 """Parses untrusted files in a child process with limits on memory, processor time and wall time.
 
 A picture, a PDF or a spreadsheet of a few kilobytes can unpack to gigabytes. The server process only passes bytes on.
-The child parses the file, writes its answer and exits, so its memory is always freed. The child inherits no environment
-variables from the server, hence no secrets, and cannot write files.
+The child parses the file, writes its answer and exits, so its memory is always freed. The child does not inherit
+the server's settings, hence no secrets, and cannot write files.
 """
 
 import json

@@ -80,7 +80,8 @@ class QueueFrame(Struct, tag_field="kind", tag="queue", frozen=True, omit_defaul
 
     `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online or the wait
     cannot be estimated. If the estimate is uncertain, the wait may last up to `estimate_max_seconds`. `reason` says why
-    the place or the estimate has risen: `emergency_first`, `earlier_place`, `fewer_agents` or `slower`.
+    the place or the estimate has risen: `emergency_first`, `earlier_place`, `fewer_agents` or `slower`. `words` says it
+    in the visitor's language.
     """
 
     place: int
@@ -88,6 +89,7 @@ class QueueFrame(Struct, tag_field="kind", tag="queue", frozen=True, omit_defaul
     online: bool
     estimate_max_seconds: int | None = None
     reason: str = ""
+    words: str = ""
 
 
 class TypingFrame(Struct, tag_field="kind", tag="is_typing", omit_defaults=True):

@@ -4,6 +4,9 @@ import logging
 from random import randint
 from uuid import UUID
 
+from django.utils import translation
+from msgspec.structs import replace
+
 from chat import limits, protocol
 from chat.actions import identities, visitors
 from chat.actions.posts import ReadMark
@@ -27,7 +30,7 @@ from chat.protocol import (
     VisitorTyping,
 )
 from chat.protocol import PostFrame as PostFrame
-from chat.queue_estimates import QueuePosition, ShownPosition
+from chat.queue_estimates import RISE_WORDS, QueuePosition, ShownPosition
 from chat.realtime import metrics
 from chat.realtime.coalescing import Disconnected, Overloaded, RequestCoalescer
 from chat.realtime.delivery import announce, hub
@@ -286,4 +289,5 @@ class VisitorConsumer(PostingSocket):
 
     def send_position(self, position: QueuePosition) -> None:
         if (frame := self._position.update(position)) is not None:
-            self.answer(frame)
+            with translation.override(self.language):
+                self.answer(replace(frame, words=str(RISE_WORDS.get(frame.reason, ""))))

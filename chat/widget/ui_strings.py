@@ -73,15 +73,6 @@ def widget_strings() -> dict[str, str]:
         "place": _("You're number {place} in the queue"),
         "estimate": _("You're number {place}, about {minutes} min"),
         "nobody": _("We'll answer as soon as someone is here"),
-        # Why the position or the estimate has risen (`QueueFrame.reason`).
-        "emergency_first": _("Someone with an emergency goes first. Thank you for your patience."),
-        "earlier_place": _("Someone who was already waiting before you is back in the queue."),
-        "fewer_agents": _(
-            "Fewer of us are here right now, so it takes a little longer. You keep your place."
-        ),
-        "slower": _("The chats before yours are taking longer than usual. You keep your place."),
-        "is_typing": _("{name} is typing…"),
-        "ended": _("This chat has ended"),
         "abandoned": _("You left the queue while you were away"),
         "missing": _("Fill this in first."),
         "too_long": _("That is too long. Please send it in parts."),

@@ -297,7 +297,8 @@ export interface StateFrame {
  *
  * `place` counts from 1. `estimate_seconds` is the expected waiting time, or null if no agent is online or the wait
  * cannot be estimated. If the estimate is uncertain, the wait may last up to `estimate_max_seconds`. `reason` says why
- * the place or the estimate has risen: `emergency_first`, `earlier_place`, `fewer_agents` or `slower`.
+ * the place or the estimate has risen: `emergency_first`, `earlier_place`, `fewer_agents` or `slower`. `words` says it
+ * in the visitor's language.
  */
 export interface QueueFrame {
   kind: "queue";
@@ -306,6 +307,7 @@ export interface QueueFrame {
   online: boolean;
   estimate_max_seconds?: number | null;
   reason?: string;
+  words?: string;
 }
 
 export interface TypingFrame {

@@ -20,8 +20,7 @@ export function drawHeader(session, strings) {
   setText(byId("status-line"), statusText());
   byId("end").hidden = !conversation.isOpen;
   waiting.hidden = state?.status !== "waiting";
-  const reason = strings[queue?.reason ?? ""];
-  setText(byId("waiting"), (isAlone ? waiting.dataset.nobody : (reason ?? waiting.dataset.waiting)) ?? "");
+  setText(byId("waiting"), (isAlone ? waiting.dataset.nobody : queue?.words || waiting.dataset.waiting) ?? "");
 
   function statusText() {
     if (status === "ended") return strings.over;
@@ -30,9 +29,8 @@ export function drawHeader(session, strings) {
     if (isAlone) return strings.nobody;
     if (queue) {
       const { place, estimate_seconds: expected, estimate_max_seconds: most } = queue;
-      if (expected === null) return fill(strings.place, { place });
-      const minutes = [expected, most ?? expected].map((seconds) => Math.max(1, Math.round(seconds / 60)));
-      return fill(strings.estimate, { place, minutes: [...new Set(minutes)].join("–") });
+      if (!expected) return fill(strings.place, { place });
+      return fill(strings.estimate, { place, minutes: expected / 60 + (most ? `–${most / 60}` : "") });
     }
     if (state) return strings.waiting;
     return (status === "connecting" && strings.connecting) || (statusLine.dataset.name ?? "");

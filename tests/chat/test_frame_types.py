@@ -15,7 +15,8 @@ def test_field_is_optional_only_where_it_may_be_missing_on_the_wire() -> None:
     # `omit_defaults`.
     assert "after?: number" in _interface(text, "Hello")
     assert "row?: Row" in _interface(text, "MessageFrame")
-    assert "rating: number | null" in _interface(text, "Row")
+    assert "agent: Person | null" in _interface(text, "Row")
+    assert "rating?: number | null" in _interface(text, "Row")
     assert "payload?: Payload" in _interface(text, "MessageData")
 
 

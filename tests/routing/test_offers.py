@@ -270,7 +270,11 @@ def test_long_wait_overflows_to_the_other_department(cast: Cast) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_router_and_manual_takes_at_the_same_time_assign_each_conversation_once() -> None:
+def test_router_and_manual_takes_at_the_same_time_assign_each_conversation_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The servers of other tests may hold the lease, and route, too.
+    monkeypatch.setattr("routing.actions.routing.leases.lock", lambda *_: True)
     cast = create_cast()
     for staff in (cast.mei, cast.hao):
         staff.capacity = 6
@@ -279,7 +283,6 @@ def test_router_and_manual_takes_at_the_same_time_assign_each_conversation_once(
     set_policy(cast, Mode.PUSH)
     for _ in range(16):
         start(cast)
-    assert leases.hold(LEASE, HOLDER, 60)
 
     def work(number: int) -> None:
         try:
