@@ -73,7 +73,6 @@ def widget_strings() -> dict[str, str]:
         "place": _("You're number {place} in the queue"),
         "estimate": _("You're number {place}, about {minutes} min"),
         "nobody": _("We'll answer as soon as someone is here"),
-        "abandoned": _("You left the queue while you were away"),
         "missing": _("Fill this in first."),
         "too_long": _("That is too long. Please send it in parts."),
         "retry": _("Try again"),

@@ -24,13 +24,13 @@ export function drawHeader(session, strings) {
 
   function statusText() {
     if (status === "ended") return strings.over;
-    if (conversation.isEnded) return state?.status === "abandoned" ? strings.abandoned : strings.ended;
+    if (conversation.isEnded) return strings.ended;
     if (agent) return `${fill(strings.number, { number: agent.number })} · ${statusLine.dataset.name}`;
     if (isAlone) return strings.nobody;
     if (queue) {
       const { place, estimate_seconds: expected, estimate_max_seconds: most } = queue;
-      if (!expected) return fill(strings.place, { place });
-      return fill(strings.estimate, { place, minutes: expected / 60 + (most ? `–${most / 60}` : "") });
+      const minutes = Number(expected) / 60 + (most ? `–${most / 60}` : "");
+      return fill(expected ? strings.estimate : strings.place, { place, minutes });
     }
     if (state) return strings.waiting;
     return (status === "connecting" && strings.connecting) || (statusLine.dataset.name ?? "");

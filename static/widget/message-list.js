@@ -99,9 +99,7 @@ export class MessageList {
   }
 
   /** @param {MessageData} message @param {MessageData | undefined} previous @param {boolean} isNewest */
-  #elementsOf({ ...message }, previous, isNewest) {
-    // The record says "the visitor", but the visitor reads "you".
-    message.body = message.payload?.to_visitor ?? message.body;
+  #elementsOf(message, previous, isNewest) {
     const mine = message.role === "visitor";
     const options = {
       ...this.#options(),

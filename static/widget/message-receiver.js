@@ -8,7 +8,7 @@ const MARK_MS = 400;
 
 export class MessageReceiver {
   #session;
-  /** The read marks that were sent last. */
+  /** The conversation and the read marks that were sent last. */
   #seen = "";
   #behindTimer = 0;
   #markTimer = 0;
@@ -21,6 +21,8 @@ export class MessageReceiver {
   /** @param {MessageData[]} messages @param {boolean} [hasMore] */
   place(messages, hasMore) {
     for (const message of messages) {
+      // The record says "the visitor", but the visitor reads "you".
+      message.body = message.payload?.to_visitor ?? message.body;
       if (!this.#session.conversation.place(message)) return this.fetch();
       if (message.client_id) this.#session.sender.accepted(message.client_id, true);
     }
@@ -59,7 +61,7 @@ export class MessageReceiver {
   mark() {
     const { conversation, isVisible } = this.#session;
     const marks = conversation.readMarks(isVisible);
-    const seen = `${marks.received} ${marks.read}`;
+    const seen = [conversation.id, marks.received, marks.read].join();
     if (!marks.received || seen === this.#seen || this.#markTimer) return;
     if (!this.#session.socket.send({ kind: "seen", conversation: conversation.id, ...marks })) return;
     this.#seen = seen;
@@ -67,10 +69,5 @@ export class MessageReceiver {
       this.#markTimer = 0;
       this.mark();
     }, MARK_MS);
-  }
-
-  /** Forgets the read marks of the former conversation, because another one is on screen. */
-  reset() {
-    this.#seen = "";
   }
 }

@@ -227,7 +227,6 @@ export class Session {
   #clear() {
     this.conversation = new Conversation();
     this.sender.reset();
-    this.#receiver.reset();
   }
 
   /** @param {State} state */
