@@ -73,6 +73,8 @@ def widget_strings() -> dict[str, str]:
         "place": _("You're number {place} in the queue"),
         "estimate": _("You're number {place}, about {minutes} min"),
         "nobody": _("We'll answer as soon as someone is here"),
+        "is_typing": _("{name} is typing…"),
+        "ended": _("This chat has ended"),
         "missing": _("Fill this in first."),
         "too_long": _("That is too long. Please send it in parts."),
         "retry": _("Try again"),

@@ -21,8 +21,6 @@ export class MessageReceiver {
   /** @param {MessageData[]} messages @param {boolean} [hasMore] */
   place(messages, hasMore) {
     for (const message of messages) {
-      // The record says "the visitor", but the visitor reads "you".
-      message.body = message.payload?.to_visitor ?? message.body;
       if (!this.#session.conversation.place(message)) return this.fetch();
       if (message.client_id) this.#session.sender.accepted(message.client_id, true);
     }
