@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
-from msgspec.structs import replace
 
 from accounts.models import Staff
 from chat.models import Conversation, Note
@@ -143,12 +142,6 @@ def note_of(note: Note, conversation: Conversation) -> NoteFrame:
 def rows_in(conversations: QuerySet[Conversation]) -> list[Row]:
     """Return the `Row` of each of these conversations. One query."""
     return [row_of(values) for values in conversations.values(*ROW_FIELDS)]
-
-
-def as_visitor_reads(message: MessageData) -> MessageData:
-    """Return the message as its visitor reads it: the text of some events says "you" in place of "the visitor"."""
-    words = message.payload.get("to_visitor")
-    return message if words is None else replace(message, body=words)
 
 
 def message_of(values: Mapping[str, Any]) -> MessageData:

@@ -27,7 +27,7 @@ from chat.protocol import (
     TypingStarted,
     VisitorTokensVoided,
 )
-from chat.protocol.serializers import as_visitor_reads, state_of
+from chat.protocol.serializers import state_of
 from chat.realtime.subscriptions import SentRow, StaffSocket, Subscriptions
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class EventRouter(Subscriptions):
         if self.heads.get(pk, -1) == event.message.seq - 1:
             self.heads[pk] = event.message.seq
         if pk in self.visitors:
-            self._to_visitors(protocol.encode(MessageFrame(row.id, as_visitor_reads(event.message))), pk)
+            self._to_visitors(protocol.encode(MessageFrame(row.id, event.message)), pk)
         is_next = self._is_next(pk, row)
         watchers = self.watchers.get(pk, set()).copy()
         if watchers:

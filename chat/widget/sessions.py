@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db.models import OuterRef, Subquery
-from msgspec.structs import replace
 
 from chat import access, selectors
 from chat.actions import identities, visitor_presence, visitors
@@ -127,7 +126,6 @@ def _welcome(resumed: ResumedSession, values: dict[str, Any] | None) -> tuple[We
     is_same = str(resumed.conversation) == row.id and resumed.after <= row.last_seq
     after = resumed.after if is_same else 0
     messages, more = selectors.messages_after(values["id"], after) if after < row.last_seq else ([], False)
-    messages = [serializers.as_visitor_reads(message) for message in messages]
     welcome = Welcome(
         token,
         settings.HEARTBEAT_SECONDS,
@@ -144,8 +142,7 @@ def _welcome(resumed: ResumedSession, values: dict[str, Any] | None) -> tuple[We
 def message_page(visitor: Visitor, conversation: UUID, after: int, limit: int) -> Messages:
     """Return the answer to a fetch frame. Raises NotFound if the conversation does not belong to the visitor, or no
     longer does."""
-    page = selectors.page_of(access.conversation_of(visitor, conversation), after, limit)
-    return replace(page, messages=[serializers.as_visitor_reads(message) for message in page.messages])
+    return selectors.page_of(access.conversation_of(visitor, conversation), after, limit)
 
 
 def start_conversation(site: Site, visitor_uuid: UUID, start: Start, hello: Hello) -> VisitorSession:

@@ -99,7 +99,9 @@ export class MessageList {
   }
 
   /** @param {MessageData} message @param {MessageData | undefined} previous @param {boolean} isNewest */
-  #elementsOf(message, previous, isNewest) {
+  #elementsOf({ ...message }, previous, isNewest) {
+    // The record says "the visitor", but the visitor reads "you".
+    message.body = message.payload?.to_visitor ?? message.body;
     const mine = message.role === "visitor";
     const options = {
       ...this.#options(),

@@ -33,7 +33,7 @@ export class MessageReceiver {
     const { id, thread } = this.#session.conversation;
     // The post was stored in the former conversation. Its answer was lost, and another tab has started the current
     // conversation.
-    const isOfAnother = !!conversation && conversation !== id;
+    const isOfAnother = (conversation || id) !== id;
     this.#session.sender.accepted(client_id, isOfAnother || seq <= thread.head);
     if (!isOfAnother) this.catchUp(seq);
   }
