@@ -20,7 +20,7 @@ SMALL = Plan(visitors=4, agents=3, pace=3.0, note_share=0.5, hold_range=(0.1, 0.
 WITH_BUG = replace(SMALL, settle_seconds=2.5)
 # With enough visitors in the departments with a router to fill its agents.
 ROUTING = replace(WITH_BUG, visitors=12, departments=("loans", "savings", "savings"), declined_share=0.1)
-MIN_EFFECTS, EFFECT_SECONDS = 2, 30.0
+MIN_EFFECTS, EFFECT_SECONDS = 2, 60.0
 CLEAN_SECONDS = 2.0
 
 
