@@ -36,7 +36,8 @@ def set_status(
 
 
 def renew(staff_ids: list[int]) -> None:
-    """Extend the validity of the statuses of staff whose consoles are connected. One statement.
+    """Extend the validity of the statuses of staff whose consoles are connected. One statement,
+    in a transaction of its own unless there is one.
 
     A presence that another transaction has locked is left to the next call, so that this one never waits.
     """
@@ -61,7 +62,7 @@ def lease_start() -> datetime:
 
 def is_connected(staff: Staff) -> bool:
     """Return whether a console of the staff member has renewed the presence lately. One query."""
-    return Presence.objects.filter(staff=staff, seen_at__gte=lease_start()).exists()
+    return Presence.objects.filter(is_valid(), staff=staff).exists()
 
 
 def current(presence: Presence | None) -> PresenceStatus:
@@ -78,9 +79,7 @@ def since_of(staff_id: int) -> datetime:
 
 def online_ids(department_id: int | None = None) -> set[int]:
     """Return the ids of the staff members who are online now, of one department or of all. One query."""
-    rows = Presence.objects.filter(
-        status=PresenceStatus.ONLINE, seen_at__gte=lease_start(), staff__is_active=True
-    )
+    rows = Presence.objects.filter(is_valid(), status=PresenceStatus.ONLINE, staff__is_active=True)
     if department_id is not None:
         rows = rows.filter(staff__departments=department_id)
     return set(rows.values_list("staff_id", flat=True))
@@ -90,9 +89,6 @@ def capacity_online(departments: Collection[int]) -> dict[int, int]:
     """Return the capacity of all agents who are online, by department. Departments without such agents are left out.
     One query."""
     online = Presence.objects.filter(
-        status=PresenceStatus.ONLINE,
-        seen_at__gte=lease_start(),
-        staff__is_active=True,
-        staff__departments__in=departments,
+        is_valid(), status=PresenceStatus.ONLINE, staff__is_active=True, staff__departments__in=departments
     )
     return dict(online.order_by().values_list("staff__departments").annotate(Sum("staff__capacity")))

@@ -20,6 +20,9 @@ from chat.models import CURRENT_FIRST, OPEN, Attachment, Conversation, Site, Sta
 from chat.protocol import serializers
 from chat.widget import tokens
 
+# Maximum number of conversations that one transaction should lock.
+MAX_LOCKED = 1000
+
 
 def sites_in_use(keys: Iterable[str]) -> dict[str, Site]:
     """Return the active sites with these public keys, as a dict by key. One query."""
@@ -172,6 +175,12 @@ def lock_conversations(pks: Iterable[int]) -> dict[int, dict[str, Any]]:
     if any(has_waited for *_, has_waited in rows):
         rows = selectors.row_values.rows(pks)
     return {values[0]: dict(zip(serializers.ROW_FIELDS, values, strict=False)) for values in rows}
+
+
+def in_lockable_chunks(pks: Iterable[int]) -> Iterable[list[int]]:
+    """Split ids of conversations into lists of at most MAX_LOCKED, one for each transaction that locks them."""
+    ordered = sorted(pks)
+    return (ordered[start : start + MAX_LOCKED] for start in range(0, len(ordered), MAX_LOCKED))
 
 
 def lock_conversation_of(visitor: Visitor, uuid: UUID | None = None) -> Conversation:

@@ -10,8 +10,8 @@ class ChatConfig(AppConfig):
         from accounts.actions import rights_ended
         from accounts.approvals.registry import register
         from accounts.session_queries import session_ended
+        from chat.actions.abandonment import close_abandoned
         from chat.actions.identities import lapse_identities
-        from chat.actions.visitor_presence import close_abandoned
         from chat.approvals import KINDS
         from chat.realtime.session_revocation import end_consoles, end_consoles_of_session
         from core import periodic

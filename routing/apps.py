@@ -9,7 +9,7 @@ class RoutingConfig(AppConfig):
     verbose_name = _("Routing")
 
     def ready(self) -> None:
-        from chat.actions.visitor_presence import register_rejoin_minutes
+        from chat.actions.abandonment import register_rejoin_minutes
         from routing.actions.absent_visitors import rejoin_minutes
 
         register_rejoin_minutes(rejoin_minutes)

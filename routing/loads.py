@@ -1,14 +1,13 @@
 """The load of agents: how much of their capacity they use now."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.utils import timezone
-
 from accounts.models import Staff
 from chat.models import Conversation, Status
+from core import database_clock
 from routing.models import DepartmentPolicy, Mode
 
 DEFAULT_POLICY = DepartmentPolicy(mode=Mode.PULL)
@@ -32,13 +31,21 @@ class AgentLoad:
         self.load += 1
         self.by_department[department] += 1
 
+    def limit_in(self, policy: DepartmentPolicy) -> int:
+        """Return the number of conversations of the policy's department that the agent may have."""
+        return self.capacity if policy.capacity is None else min(policy.capacity, self.capacity)
+
     def has_room_for(self, department: int, policy: DepartmentPolicy, *, extra: int = 0) -> bool:
         """Return whether the agent may get one more conversation of the department.
 
         `extra` is the number of conversations by which the capacity may be exceeded.
         """
-        limit = self.capacity if policy.capacity is None else min(policy.capacity, self.capacity)
+        limit = self.limit_in(policy)
         return self.load < self.capacity + extra and self.by_department[department] < limit + extra
+
+    def full_departments(self, policies: Mapping[int, DepartmentPolicy]) -> set[int]:
+        """Return the departments of which the agent may get no more, because the policy limits their number."""
+        return {pk for pk, policy in policies.items() if self.by_department[pk] >= self.limit_in(policy)}
 
 
 def policies() -> dict[int, DepartmentPolicy]:
@@ -51,10 +58,10 @@ def agent_loads(
 ) -> dict[int, AgentLoad]:
     """Return the load of each agent. `capacities` has the capacity of each by staff id. Two queries."""
     loads = {staff: AgentLoad(capacity) for staff, capacity in capacities.items()}
-    now = timezone.now()
     own = Conversation.objects.filter(agent__in=loads, status__in=(Status.ACTIVE, Status.WRAP_UP))
     columns = ("agent_id", "department_id", "status", "unanswered_since", "last_message_at")
-    for staff, department, status, unanswered, last_message in own.order_by().values_list(*columns):
+    stored = own.order_by().values_list(*columns, database_clock.now())
+    for staff, department, status, unanswered, last_message, now in stored:
         policy = policies.get(department, DEFAULT_POLICY)
         if status == Status.ACTIVE and is_asleep(unanswered, last_message, policy.sleep_minutes, now):
             loads[staff].sleeping += 1
@@ -65,11 +72,6 @@ def agent_loads(
         loads[staff].add(department)
         loads[staff].offers += 1
     return loads
-
-
-def load_of(staff: Staff) -> AgentLoad:
-    """Return the load of one agent. Three queries."""
-    return agent_loads({staff.pk: staff.capacity}, policies())[staff.pk]
 
 
 def is_asleep(
@@ -83,6 +85,6 @@ def is_asleep(
     )
 
 
-def room_of(staff: Iterable[Staff]) -> dict[int, AgentLoad]:
-    """Return the loads of these staff members by id. Three queries."""
-    return agent_loads({member.pk: member.capacity for member in staff}, policies())
+def load_of(staff: Staff) -> AgentLoad:
+    """Return the load of one agent. Three queries."""
+    return agent_loads({staff.pk: staff.capacity}, policies())[staff.pk]

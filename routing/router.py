@@ -38,7 +38,7 @@ UPKEEP: list[Callable[[], int]] = [
     expire_dead_processes,
     absent_visitors.abandon,
     offers.withdraw_stale,
-    overflow.move_overflow,
+    overflow.transfer_overflow,
 ]
 
 

@@ -60,11 +60,11 @@ def transfer_to_department(*, staff: Staff, uuid: UUID, to: Department, note: st
         if conversation.status == Status.WAITING and conversation.department_id == to.pk:
             return conversation
         _add_note(conversation, staff, note)
-        move_to_department(conversation, to, by=staff)
+        put_in_queue(conversation, to, by=staff)
     return conversation
 
 
-def move_to_department(conversation: Conversation, to: Department, *, by: Staff | None) -> None:
+def put_in_queue(conversation: Conversation, to: Department, *, by: Staff | None) -> None:
     """Put a locked, open conversation into a department's queue and tell the visitor. `by` is None for the router."""
     change = ConversationChange(conversation)
     finish_assignment(conversation)

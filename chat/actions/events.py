@@ -88,6 +88,15 @@ def current_row(conversation: Conversation) -> Row:
     return serializers.rows_in(Conversation.objects.filter(pk=conversation.pk))[0]
 
 
+def row_changed(row: Mapping[str, Any], was_status: str | None = None) -> ConversationChanged:
+    """Return the event of a change of a conversation, given the ROW_FIELDS after it.
+
+    `was_status` is the status before, if it has changed. The agent and the department must not have changed.
+    """
+    before = was_status or row["status"], row["agent_id"], row["department_id"]
+    return ConversationChanged(row["id"], serializers.row_of(row), *before)
+
+
 def event_message(
     pk: int,
     seq: int,

@@ -10,7 +10,7 @@ from django.db import IntegrityError, OperationalError
 from django.utils import timezone
 
 from chat import batch_statements, emergencies, selectors
-from chat.actions import visitor_presence
+from chat.actions import abandonment
 from chat.actions.repeated_posts import StoredPost, find_stored
 from chat.archive.search_terms import terms_of
 from chat.errors import ConversationClosed, NotAssigned, NotFound, Refusal, WrittenForAnotherConversation
@@ -205,7 +205,7 @@ class _Batch:
         """
         if row["status"] != Status.ABANDONED or post.agent is not None:
             return False
-        if not visitor_presence.bring_back([post.pk], delivery.hub.process):
+        if not abandonment.bring_back([post.pk], delivery.hub.process):
             return False
         row.update(selectors.row_values_by_pk([post.pk])[post.pk])
         return True

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import Department
 from chat import access
-from chat.actions import visitor_presence
+from chat.actions import abandonment
 from chat.actions.closing import end
 from chat.actions.events import ConversationChange, current_row, show_visitor
 from chat.errors import FormIncomplete, RatingRefused
@@ -101,7 +101,7 @@ def start_conversation(
 
 def _brought_back(conversation: Conversation, process: str) -> Conversation | None:
     """Return the visitor of an abandoned conversation to the queue. Returns None if the time for that is over."""
-    if not visitor_presence.bring_back([conversation.pk], process):
+    if not abandonment.bring_back([conversation.pk], process):
         return None
     conversation.refresh_from_db()
     return conversation

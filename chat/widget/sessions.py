@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
 from chat import access, selectors
-from chat.actions import identities, visitor_presence, visitors
+from chat.actions import abandonment, identities, visitors
 from chat.errors import NotFound
 from chat.languages import language_of
 from chat.models import CURRENT_FIRST, Conversation, Level, Site, Status, Visitor
@@ -105,7 +105,7 @@ def welcome_frames(resumed: Sequence[ResumedSession]) -> list[tuple[Welcome, Row
     pks = {one.session.pk for one in resumed if one.session.pk is not None}
     stored = selectors.row_values_by_pk(pks)
     abandoned = [pk for pk, row in stored.items() if row["status"] == Status.ABANDONED]
-    if back := visitor_presence.bring_back(abandoned, hub.process):
+    if back := abandonment.bring_back(abandoned, hub.process):
         stored |= selectors.row_values_by_pk(back)
     return [_welcome(one, stored.get(one.session.pk or 0)) for one in resumed]
 

@@ -6,6 +6,8 @@ place. Every transaction locks presences first, in the order of their ids, and c
 
 from collections.abc import Collection
 
+from django.db.models import BooleanField, ExpressionWrapper
+
 from accounts import presence
 from accounts.models import Presence, PresenceStatus
 
@@ -16,8 +18,13 @@ READY = (PresenceStatus.ONLINE, PresenceStatus.BUSY)
 def lock_presences(staff_ids: Collection[int]) -> dict[int, PresenceStatus]:
     """Lock the presences of these staff members; return the status of each that is valid now. One query.
 
-    A staff member who has never set a presence is offline.
+    A staff member whose presence has expired, or who has never set one, is offline.
     """
+    is_valid = ExpressionWrapper(presence.is_valid(), BooleanField())
     rows = Presence.objects.select_for_update().filter(pk__in=staff_ids).order_by("pk")
-    statuses = {row.pk: presence.current(row) for row in rows}
+    statuses = {
+        pk: PresenceStatus(status)
+        for pk, status, valid in rows.annotate(valid=is_valid).values_list("pk", "status", "valid")
+        if valid
+    }
     return {pk: statuses.get(pk, PresenceStatus.OFFLINE) for pk in staff_ids}

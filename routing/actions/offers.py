@@ -13,9 +13,9 @@ from accounts.access import require
 from accounts.models import PresenceStatus, Staff
 from chat import access, batch_statements
 from chat.actions.assigning import AssignmentResult, assign
+from chat.actions.events import row_changed
 from chat.actions.presence import set_away
 from chat.models import Assignment, Conversation, Status
-from chat.protocol import ConversationChanged, Event, serializers
 from chat.realtime import delivery
 from core import database_clock
 from routing.actions.agent_locks import lock_presences
@@ -163,10 +163,7 @@ def _write(rows: Iterable[dict[str, Any]]) -> None:
     rows = list(rows)
     if not rows:
         return
-    events: list[Event] = []
     for row in rows:
         row["revision"] += 1
-        before = row["status"], row["agent_id"], row["department_id"]
-        events.append(ConversationChanged(row["id"], serializers.row_of(row), *before))
     batch_statements.update(Conversation, rows, _COLUMNS)
-    delivery.announce_on_commit(*events)
+    delivery.announce_on_commit(*map(row_changed, rows))

@@ -7,7 +7,7 @@ its statements and its commit (flat combining).
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -73,42 +73,54 @@ def assign_next_batch(takers: Sequence[NextRequest | Staff]) -> list[Conversatio
     """
     requests = [item if isinstance(item, NextRequest) else NextRequest(item) for item in takers]
     with transaction.atomic():
-        able = _able(requests)
-        taken = iter(_assign(able, _lock_first_for_each(able)))
-        return [next(taken) if request in able else None for request in requests]
+        full = {number: one for number, one in enumerate(_lock_agents(requests)) if one is not None}
+        able = [requests[number] for number in full]
+        taken = dict(zip(full, _assign(able, _lock_first_for_each(able, list(full.values()))), strict=True))
+        return [taken.get(number) for number in range(len(requests))]
 
 
-def _able(requests: Sequence[NextRequest]) -> list[NextRequest]:
-    """Lock the agents, and return the requests of those who are online and have free capacity.
+def _lock_agents(requests: Sequence[NextRequest]) -> list[set[int] | None]:
+    """Lock the agents. Return for each request the departments of which the agent may get no more conversations.
 
-    If an agent has sent several requests, only as many are returned as the agent has room for.
+    The result is None for an agent who is not online or has no free capacity. An agent who has sent several requests
+    gets with the later ones nothing of a department whose policy limits the number, because the earlier ones may reach
+    it.
     """
     statuses = lock_presences({request.staff.pk for request in requests})
-    room = loads.room_of([request.staff for request in requests])
-    able = []
+    policies = loads.policies()
+    limited = {pk for pk, policy in policies.items() if policy.capacity is not None}
+    agent_loads = loads.agent_loads(
+        {request.staff.pk: request.staff.capacity for request in requests}, policies
+    )
+    results: list[set[int] | None] = []
+    seen: set[int] = set()
     for request in requests:
-        load = room[request.staff.pk]
-        if statuses[request.staff.pk] in READY and load.load < load.capacity:
-            load.load += 1
-            able.append(request)
-    return able
+        pk, load = request.staff.pk, agent_loads[request.staff.pk]
+        if statuses[pk] not in READY or load.load >= load.capacity:
+            results.append(None)
+            continue
+        results.append(limited if pk in seen else load.full_departments(policies))
+        seen.add(pk)
+        load.load += 1
+    return results
 
 
 def _assign_alone(taker: NextRequest) -> Conversation:
     with transaction.atomic():
-        if not _able([taker]):
+        (full,) = _lock_agents([taker])
+        if full is None:
             if lock_presences([taker.staff.pk])[taker.staff.pk] not in READY:
                 raise NotOnline
             load = loads.load_of(taker.staff)
             raise AtCapacity(load.load, load.capacity)
-        (taken,) = _assign([taker], _lock_first_for_each([taker]))
+        (taken,) = _assign([taker], _lock_first_for_each([taker], [full]))
         if taken is None:
-            (taken,) = _assign([taker], [_wait_for_first(taker.staff)])
+            (taken,) = _assign([taker], [_wait_for_first(taker.staff, full)])
     assert taken is not None
     return taken
 
 
-def _assign(takers: Sequence[NextRequest], chosen: Sequence[int | None]) -> list[Conversation | None]:
+def _assign(takers: Iterable[NextRequest], chosen: Sequence[int | None]) -> list[Conversation | None]:
     locked = access.lock_conversations(pk for pk in chosen if pk is not None)
     pairs = [(locked[pk], taker) for taker, pk in zip(takers, chosen, strict=True) if pk is not None]
     assign(
@@ -122,17 +134,27 @@ def _assign(takers: Sequence[NextRequest], chosen: Sequence[int | None]) -> list
     return [_conversation(locked[pk]) if pk is not None else None for pk in chosen]
 
 
-def _wait_for_first(staff: Staff) -> int:
-    """Lock the first conversation that is still waiting and return its id. Raises NobodyWaiting, QueueRestricted.
+def _wait_for_first(staff: Staff, full: Collection[int]) -> int:
+    """Lock the first conversation that can still be taken and return its id.
+
+    Conversations of the departments `full` are left out. Raises AtCapacity if only these wait, NobodyWaiting, and
+    QueueRestricted.
 
     The function waits if a colleague who takes the conversation, or a message from its visitor, holds the lock. The
     caller must hold no lock of another conversation, or two waiting transactions could deadlock.
     """
     tried: set[int] = set()
-    while (first := takeable_queue(staff).exclude(pk__in=tried).first()) is not None:
-        if access.lock(first.pk).status == Status.WAITING:
+    queue = takeable_queue(staff)
+    while (first := queue.exclude(department__in=full).exclude(pk__in=tried).first()) is not None:
+        locked = access.lock(first.pk)
+        if locked.status == Status.WAITING and locked.offered_to_id is None:
             return first.pk
         tried.add(first.pk)
+    if (left := queue.filter(department__in=full).first()) is not None:
+        policies = loads.policies()
+        load = loads.agent_loads({staff.pk: staff.capacity}, policies)[staff.pk]
+        limit = load.limit_in(policies[left.department_id])
+        raise AtCapacity(load.by_department[left.department_id], limit)
     raise restriction_refusal(staff) if restricted_departments(staff).exists() else NobodyWaiting()
 
 
@@ -167,15 +189,18 @@ _any_waiting = _waiting_query(to_lock=False)
 _lockable_waiting = _waiting_query(to_lock=True)
 
 
-def _lock_first_for_each(takers: Sequence[NextRequest]) -> list[int | None]:
+def _lock_first_for_each(takers: Sequence[NextRequest], full: Sequence[Collection[int]]) -> list[int | None]:
     """For each request, lock the first waiting conversation of the agent's departments; return its id, or None if there
     is none.
 
-    No two requests get the same conversation. Only as many conversations are locked as will be taken, because other
-    transactions cannot take a locked one.
+    `full` has for each the departments of which the agent may get no more conversations. No two requests get the same
+    one. Only as many are locked as will be taken, because other transactions cannot take a locked one.
     """
     by_staff = departments_of([taker.staff for taker in takers])
-    departments = [by_staff[taker.staff.pk] for taker in takers]
+    departments = [
+        [pk for pk in by_staff[taker.staff.pk] if pk not in excluded]
+        for taker, excluded in zip(takers, full, strict=True)
+    ]
     wanted: Counter[int]
     if all(len(own) <= 1 for own in departments):
         wanted = Counter(department for own in departments for department in own)

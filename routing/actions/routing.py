@@ -1,14 +1,13 @@
 """One round of the router: give waiting conversations to agents, in one transaction."""
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts import presence
 from accounts.models import Presence, PresenceStatus, Staff
 from chat import access
 from chat.actions.assigning import AssignmentResult, assign
 from chat.models import Assignment, Status
-from core import leases
+from core import database_clock, leases
 from routing import loads, selectors
 from routing.actions import offers
 from routing.actions.agent_locks import lock_presences
@@ -40,7 +39,7 @@ def route(holder: str) -> int:
         agents = selectors.online_agents(policies)
         free = sum(max(agent.load.capacity - agent.load.load, 0) for agent in agents)
         queue = selectors.waiting(departments, min(free, MAX_BATCH) + READ_AHEAD)
-        choices = match(queue, agents, policies, timezone.now(), MAX_BATCH)
+        choices = match(queue, agents, policies, database_clock.read(), MAX_BATCH)
         if not choices:
             return 0
         locked = access.lock_conversations([choice.waiting.id for choice in choices])

@@ -30,10 +30,9 @@ from routing.explanations import by_hand
 def take_next(*, staff: Staff, client_id: UUID | None = None) -> Conversation:
     """Assign the first waiting conversation of the agent's departments to the agent, and return it.
 
-    If the router offers a conversation to the agent, it is that one.
-    `client_id` identifies the click: a repeated request returns the same conversation and takes no other. Raises
-    NobodyWaiting, NotOnline, AtCapacity, or QueueRestricted if the agent has a queue restriction for any of these
-    departments.
+    If the router offers a conversation to the agent, it is that one. `client_id` identifies the click: a repeated
+    request returns the same conversation and takes no other. Raises NobodyWaiting, NotOnline, AtCapacity, or
+    QueueRestricted if the agent has a queue restriction for any of these departments.
     """
     require(staff, "answer")
     request = NextRequest(staff, client_id)
@@ -92,11 +91,16 @@ def _check(staff: Staff, conversation: Conversation, status: PresenceStatus) -> 
         return
     if takeable_queue(staff).first() != conversation:
         raise NotFirstInQueue
-    load = loads.load_of(staff)
-    if not load.has_room_for(
-        conversation.department_id, loads.policies().get(conversation.department_id, loads.DEFAULT_POLICY)
-    ):
+    load, has_room = _room(staff, conversation.department_id)
+    if not has_room:
         raise AtCapacity(load.load, load.capacity)
+
+
+def _room(staff: Staff, department: int) -> tuple[loads.AgentLoad, bool]:
+    """Return the agent's load, and whether the agent may get one more conversation of the department."""
+    policies = loads.policies()
+    load = loads.agent_loads({staff.pk: staff.capacity}, policies)[staff.pk]
+    return load, load.has_room_for(department, policies.get(department, loads.DEFAULT_POLICY))
 
 
 def transfer_to_agent(*, staff: Staff, uuid: UUID, to: Staff, note: str = "") -> Conversation:
@@ -109,9 +113,7 @@ def transfer_to_agent(*, staff: Staff, uuid: UUID, to: Staff, note: str = "") ->
         lock_presences([to.pk])
         conversation = access.conversation_for(staff, uuid)
         if conversation.agent_id != to.pk and not may(staff, "assign_to_others"):
-            policies = loads.policies()
-            load = loads.agent_loads({to.pk: to.capacity}, policies)[to.pk]
-            policy = policies.get(conversation.department_id, loads.DEFAULT_POLICY)
-            if not load.has_room_for(conversation.department_id, policy):
+            _, has_room = _room(to, conversation.department_id)
+            if not has_room:
                 raise ColleagueAtCapacity
         return agents.transfer_to_agent(staff=staff, uuid=uuid, to=to, note=note)

@@ -110,7 +110,7 @@ def test_visitor_and_agent_exchange_messages_until_rating(
 ABANDON = """
 from datetime import timedelta
 from django.utils import timezone
-from chat.actions.visitor_presence import abandon_absent
+from chat.actions.abandonment import abandon_absent
 from chat.models import Conversation
 Conversation.objects.exclude(visitor_away_since=None).update(visitor_away_since=timezone.now() - timedelta(minutes=20))
 print(abandon_absent({}))

@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from chat import access
-from chat.actions import agents, visitor_presence, visitors
+from chat.actions import abandonment, agents, visitor_presence, visitors
 from chat.actions.events import digest_of
 from chat.actions.posts import Post, post_batch
 from chat.errors import ConversationClosed
@@ -29,6 +29,7 @@ from chat.protocol.serializers import person_of
 from chat.widget import sessions
 from chat.widget.tokens import token_for
 from core.models import Lease
+from demo.clock import clock_set
 from routing.actions import taking
 from tests.conftest import Announced
 from tests.people import Cast, go_online, say, start, start_with
@@ -58,6 +59,19 @@ def expire_lease(process: str) -> None:
 # -- Arriving and leaving --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_process_whose_clock_is_wrong_records_the_right_time(cast: Cast, hours: int) -> None:
+    conversation = start(cast)
+    visitor_presence.record(HERE, {conversation.pk}, {})
+    right = timezone.now()
+    with clock_set(right + timedelta(hours=hours)):
+        visitor_presence.record(HERE, set(), {conversation.pk: timezone.now()})
+        assert abandonment.abandon_absent({}) == 0
+    conversation.refresh_from_db()
+    assert conversation.visitor_away_since is not None
+    assert abs(conversation.visitor_away_since - right) < timedelta(minutes=1)
+
+
 def test_visitor_who_leaves_is_away_until_they_return(cast: Cast, announced: Announced) -> None:
     conversation = start_with(cast, cast.mei)
     arrive(conversation)
@@ -69,7 +83,8 @@ def test_visitor_who_leaves_is_away_until_they_return(cast: Cast, announced: Ann
     assert event.row.visitor_away_since
     assert (event.was_status, event.was_agent, event.was_department) == ("active", cast.mei.pk, cast.cards.pk)
     conversation.refresh_from_db()
-    assert conversation.visitor_away_since == left_at
+    assert conversation.visitor_away_since is not None
+    assert abs(conversation.visitor_away_since - left_at) < timedelta(seconds=1)
 
     arrive(conversation, process=ELSEWHERE)
     (event,) = announced.take()
@@ -206,13 +221,13 @@ def wait_away(cast: Cast, *, minutes: float, device: str = "", department: str =
 def abandon(cast: Cast) -> Conversation:
     """Start a conversation that its visitor abandons."""
     conversation = wait_away(cast, minutes=4)
-    assert visitor_presence.abandon_absent({}) == 1
+    assert abandonment.abandon_absent({}) == 1
     conversation.refresh_from_db()
     return conversation
 
 
 def pass_rejoin_time(conversation: Conversation) -> None:
-    minutes = visitor_presence.REJOIN_MINUTES + 1
+    minutes = abandonment.REJOIN_MINUTES + 1
     Conversation.objects.filter(pk=conversation.pk).update(
         ended_at=timezone.now() - timedelta(minutes=minutes)
     )
@@ -239,8 +254,8 @@ def test_waiting_visitors_who_stay_away_leave_the_queue(cast: Cast, announced: A
     visitor_presence.record(HERE, {with_agent.pk}, {})
     visitor_presence.record(HERE, set(), {with_agent.pk: timezone.now() - timedelta(hours=1)})
     announced.take()
-    assert visitor_presence.abandon_absent({cast.loans.pk: (5, 10)}) == 2
-    assert visitor_presence.abandon_absent({cast.loans.pk: (5, 10)}) == 0
+    assert abandonment.abandon_absent({cast.loans.pk: (5, 10)}) == 2
+    assert abandonment.abandon_absent({cast.loans.pk: (5, 10)}) == 0
     assert [status_of(item) for item in (gone, short, on_phone, long_on_phone, patient, with_agent)] == [
         *("abandoned", "waiting", "waiting", "abandoned", "waiting", "active")
     ]
@@ -256,7 +271,7 @@ def test_waiting_visitors_who_stay_away_leave_the_queue(cast: Cast, announced: A
 def test_abandoned_conversation_is_offered_to_nobody(cast: Cast) -> None:
     conversation = wait_away(cast, minutes=4)
     Conversation.objects.filter(pk=conversation.pk).update(offered_to=cast.mei, offered_until=timezone.now())
-    assert visitor_presence.abandon_absent({}) == 1
+    assert abandonment.abandon_absent({}) == 1
     conversation.refresh_from_db()
     assert (conversation.offered_to, conversation.offered_until) == (None, None)
 
@@ -272,7 +287,7 @@ def test_visitor_who_returned_meanwhile_keeps_waiting(cast: Cast, monkeypatch: p
         return lock(pks)
 
     monkeypatch.setattr(access, "lock_conversations", return_first)
-    assert visitor_presence.abandon_absent({}) == 0
+    assert abandonment.abandon_absent({}) == 0
     assert status_of(conversation) == "waiting"
 
 
@@ -347,8 +362,8 @@ def test_visitor_who_returns_too_late_starts_anew(cast: Cast, announced: Announc
     new = start_again(conversation)
     assert (new.pk != conversation.pk, new.status, status_of(conversation)) == (True, "waiting", "abandoned")
 
-    assert visitor_presence.close_abandoned() == 1
-    assert visitor_presence.close_abandoned() == 0
+    assert abandonment.close_abandoned() == 1
+    assert abandonment.close_abandoned() == 0
     conversation.refresh_from_db()
     assert (conversation.status, conversation.ended_by) == ("closed", "visitor")
     assert conversation.digest == digest_of(conversation)
@@ -360,7 +375,7 @@ def test_visitor_with_another_open_conversation_keeps_that_one(cast: Cast) -> No
     pass_rejoin_time(conversation)
     new = start_again(conversation)
     Conversation.objects.filter(pk=conversation.pk).update(ended_at=timezone.now())
-    assert visitor_presence.bring_back([conversation.pk], HERE) == set()
+    assert abandonment.bring_back([conversation.pk], HERE) == set()
     arrive(conversation)
     assert hello_from(conversation)["state"]["id"] == str(new.uuid)
     assert (status_of(conversation), status_of(new)) == ("abandoned", "waiting")
@@ -369,12 +384,12 @@ def test_visitor_with_another_open_conversation_keeps_that_one(cast: Cast) -> No
 def test_place_is_kept_as_long_as_the_policy_of_the_department_says(
     cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(visitor_presence, "_policy", visitor_presence._RejoinPolicy())
-    visitor_presence.register_rejoin_minutes(lambda department: {cast.cards.pk: 45}[department])
+    monkeypatch.setattr(abandonment, "_policy", abandonment._RejoinPolicy())
+    abandonment.register_rejoin_minutes(lambda department: {cast.cards.pk: 45}[department])
     conversation = abandon(cast)
     assert "45" in last_event(conversation)["to_visitor"]
     pass_rejoin_time(conversation)
-    assert visitor_presence.close_abandoned() == 0
+    assert abandonment.close_abandoned() == 0
     return_by_hello(conversation)
 
 
@@ -395,6 +410,6 @@ def test_abandoning_many_costs_as_many_statements_as_abandoning_few(cast: Cast) 
         for _ in range(number):
             wait_away(cast, minutes=4)
         with CaptureQueriesContext(connection) as queries:
-            assert visitor_presence.abandon_absent({}) == number
+            assert abandonment.abandon_absent({}) == number
         counts.append(len(queries))
     assert counts[0] == counts[1]

@@ -16,6 +16,7 @@ from chat.actions import agents, visitors
 from chat.errors import AlreadyTaken, Refusal
 from chat.models import Assignment, Conversation, Status
 from core import leases
+from demo.clock import clock_set
 from routing.actions import lost_agents, offers, overflow, taking
 from routing.actions.routing import LEASE, route
 from routing.errors import OfferEnded
@@ -254,8 +255,8 @@ def test_router_whose_clock_is_wrong_works_by_the_clock_of_the_database(
 def test_long_queue_overflows_to_the_other_department(cast: Cast) -> None:
     set_policy(cast, Mode.PUSH, overflow_to=cast.loans, overflow_length=2)
     conversations = [start(cast) for _ in range(4)]
-    assert overflow.move_overflow() == 2
-    assert overflow.move_overflow() == 0
+    assert overflow.transfer_overflow() == 2
+    assert overflow.transfer_overflow() == 0
     departments = [Conversation.objects.get(pk=one.pk).department for one in conversations]
     assert departments == [cast.cards, cast.cards, cast.loans, cast.loans]
 
@@ -264,9 +265,37 @@ def test_long_wait_overflows_to_the_other_department(cast: Cast) -> None:
     set_policy(cast, Mode.PUSH, overflow_to=cast.loans, overflow_minutes=5)
     early, late = start(cast), start(cast)
     Conversation.objects.filter(pk=early.pk).update(waiting_since=timezone.now() - timedelta(minutes=6))
-    assert overflow.move_overflow() == 1
+    assert overflow.transfer_overflow() == 1
     assert Conversation.objects.get(pk=early.pk).department == cast.loans
     assert Conversation.objects.get(pk=late.pk).department == cast.cards
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_pause_is_kept_by_a_router_whose_clock_is_wrong(cast: Cast, hours: int) -> None:
+    set_policy(cast, Mode.PUSH, pause_seconds=300)
+    go_online(cast.mei)
+    start(cast)
+    assert run_round() == 1
+    start(cast)
+    with clock_set(timezone.now() + timedelta(hours=hours)):
+        assert run_round() == 0
+    Assignment.objects.update(at=timezone.now() - timedelta(seconds=301))
+    with clock_set(timezone.now() + timedelta(hours=hours)):
+        assert run_round() == 1
+
+
+def test_departments_that_overflow_to_each_other_do_not_pass_a_conversation_back_and_forth(
+    cast: Cast,
+) -> None:
+    both = {"mode": Mode.PUSH, "overflow_minutes": 5, "overflow_length": 2}
+    DepartmentPolicy.objects.create(department=cast.cards, overflow_to=cast.loans, **both)
+    DepartmentPolicy.objects.create(department=cast.loans, overflow_to=cast.cards, **both)
+    conversations = [start(cast) for _ in range(5)]
+    first = Conversation.objects.filter(pk=conversations[0].pk)
+    first.update(waiting_since=timezone.now() - timedelta(minutes=6))
+    assert overflow.transfer_overflow() == 2
+    assert overflow.transfer_overflow() == 0
+    assert first.get().department == cast.cards
 
 
 @pytest.mark.django_db(transaction=True)

@@ -20,6 +20,7 @@ from chat.models import Conversation, Emergency, EmergencyRule, Status
 from routing.actions import taking
 from routing.errors import AtCapacity, ColleagueAtCapacity, NotOnline
 from routing.loads import load_of
+from routing.models import DepartmentPolicy, Mode
 from tests.people import Cast, create_cast, go_online, say, start, start_with
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -62,6 +63,21 @@ def test_agent_takes_no_more_than_their_capacity(cast: Cast) -> None:
     with pytest.raises(AtCapacity):
         taking.take(staff=cast.mei, uuid=third.uuid)
     assert load_of(cast.mei).load == 2
+
+
+def test_agent_takes_no_more_of_a_department_than_its_policy_allows(cast: Cast) -> None:
+    DepartmentPolicy.objects.create(department=cast.cards, mode=Mode.PULL, capacity=1)
+    cast.mei.departments.add(cast.loans)
+    go_online(cast.mei)
+    _, second, loan = start(cast), start(cast), start(cast, department="loans")
+    taking.take_next(staff=cast.mei)
+    assert taking.take_next(staff=cast.mei) == loan
+    for take in (
+        lambda: taking.take_next(staff=cast.mei),
+        lambda: taking.take(staff=cast.mei, uuid=second.uuid),
+    ):
+        with pytest.raises(AtCapacity):
+            take()
 
 
 def test_wrap_up_holds_capacity_and_closing_frees_it(cast: Cast) -> None:
