@@ -1,4 +1,4 @@
-"""Views that explain an assignment: why an agent got a conversation, and who moved it last."""
+"""Views that explain an assignment: why an agent got a conversation, and who reassigned it last."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from chat.protocol import serializers
 from console.gate import StaffRequest, staff_view
 from routing.models import Offer
 
-MOVES = ("conversation.assigned", "conversation.transferred", "conversation.returned")
+REASSIGNMENTS = ("conversation.assigned", "conversation.transferred", "conversation.returned")
 
 
 @require_GET
@@ -35,10 +35,10 @@ def explanation(request: StaffRequest, uuid: UUID) -> HttpResponse:
 @require_GET
 @never_cache
 @staff_view
-def move(request: StaffRequest, uuid: UUID) -> HttpResponse:
+def reassignment(request: StaffRequest, uuid: UUID) -> HttpResponse:
     """Return a conversation's `Row`, and the person who last assigned or transferred it: null for the router."""
     conversation = access.conversation_for(request.user, uuid)
-    entries = AuditEntry.objects.filter(object_id=str(uuid), verb__in=MOVES).select_related("actor")
+    entries = AuditEntry.objects.filter(object_id=str(uuid), verb__in=REASSIGNMENTS).select_related("actor")
     last = entries.order_by("-id").first()
     by = serializers.person_of(last.actor) if last and last.actor else None
     row = serializers.rows_in(Conversation.objects.filter(pk=conversation.pk))[0]

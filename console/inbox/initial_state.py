@@ -19,10 +19,10 @@ def initial_state(staff: Staff) -> dict[str, Any]:
     """Return the initial state for static/console/inbox/state.js, as data for JSON. At most ten queries."""
     lists = selectors.lists_for(staff)
     presence = selectors.presence_of(staff)
-    duty = duty_of(staff)
-    own_policies = [duty["policies"][pk] for pk in duty["me"]["departments"]]
+    settings = settings_of(staff)
+    own_policies = [settings["policies"][pk] for pk in settings["me"]["departments"]]
     return {
-        **duty,
+        **settings,
         "skills": {skill.pk: str(skill) for skill in Skill.objects.all()},
         "rows": msgspec.to_builtins(lists.rows),
         "waiting_count": lists.waiting_count,
@@ -32,7 +32,7 @@ def initial_state(staff: Staff) -> dict[str, Any]:
     }
 
 
-def duty_of(staff: Staff) -> dict[str, Any]:
+def settings_of(staff: Staff) -> dict[str, Any]:
     """Return what an administrator or supervisor may change while the console is open. Three queries.
 
     The key `me` describes the signed-in person and lists the departments from whose queues they are not allowed to take

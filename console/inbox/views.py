@@ -14,7 +14,7 @@ from accounts.access import may
 from accounts.models import PresenceStatus
 from chat import access
 from console.gate import StaffRequest, open_to, staff_view
-from console.inbox.initial_state import duty_of, initial_state
+from console.inbox.initial_state import initial_state, settings_of
 from console.inbox.selectors import today_of
 from console.ui_strings import inbox_strings
 from exams.selectors import warnings_of
@@ -54,9 +54,9 @@ def today(request: StaffRequest) -> HttpResponse:
 @require_GET
 @never_cache
 @staff_view
-def duty(request: StaffRequest) -> HttpResponse:
+def agent_settings(request: StaffRequest) -> HttpResponse:
     """Return the agent's capacity and departments, and the routing policies: they may change while a page is open."""
-    return JsonResponse(duty_of(request.user))
+    return JsonResponse(settings_of(request.user))
 
 
 def _screen(request: StaffRequest, open_conversation: str) -> HttpResponse:

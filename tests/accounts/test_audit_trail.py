@@ -51,7 +51,7 @@ CONSOLE = {
         "lists show one row for each conversation; opening one is audited",
     ),
     **dict.fromkeys(("offer", "explanation"), "names agents and their load, and no customer"),
-    "move": "the reader's own screen asks for it when it gains or loses the conversation",
+    "reassignment": "the reader's own screen asks for it when it gains or loses the conversation",
     "thread": "conversation.read",
     "card": "conversation.read",
     "attachment": "file.read",
@@ -82,7 +82,9 @@ CONSOLE = {
         ),
         FORM,
     ),
-    **dict.fromkeys(("replies", "replies_page", "reply_edit", "exams", "drill", "suggestions", "duty"), OWN),
+    **dict.fromkeys(
+        ("replies", "replies_page", "reply_edit", "exams", "drill", "suggestions", "agent_settings"), OWN
+    ),
     **dict.fromkeys(
         (
             *(

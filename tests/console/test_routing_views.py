@@ -133,10 +133,10 @@ def test_an_open_console_learns_a_changed_capacity_and_policy(cast: Cast) -> Non
     client = client_of(cast.mei)
     Staff.objects.update(capacity=3)
     set_mode(cast, Mode.OFFER, offer_seconds=15)
-    duty = client.get("/console/duty").json()
-    assert duty["me"]["capacity"] == 3
-    assert duty["policies"][str(cast.cards.pk)]["offer_seconds"] == 15
-    assert duty["policies"][str(cast.loans.pk)]["mode"] == "pull"
+    settings = client.get("/console/agent-settings").json()
+    assert settings["me"]["capacity"] == 3
+    assert settings["policies"][str(cast.cards.pk)]["offer_seconds"] == 15
+    assert settings["policies"][str(cast.loans.pk)]["mode"] == "pull"
 
 
 def test_the_initial_state_says_why_the_system_has_set_the_presence(cast: Cast) -> None:
@@ -207,18 +207,18 @@ def test_the_record_in_admin_explains_each_assignment(cast: Cast) -> None:
 
 def test_the_last_move_names_the_person_who_made_it(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
-    moved = get(cast.mei, conversation, "move").json()
-    assert (moved["by"]["number"], moved["row"]["agent"]["number"]) == ("9001", "1001")
+    answer = get(cast.mei, conversation, "reassignment").json()
+    assert (answer["by"]["number"], answer["row"]["agent"]["number"]) == ("9001", "1001")
     agents.transfer_to_department(staff=cast.mei, uuid=conversation.uuid, to=cast.loans)
     # The former agent may still ask who has the conversation now.
-    moved = get(cast.mei, conversation, "move").json()
-    assert (moved["by"]["number"], moved["row"]["status"]) == ("1001", "waiting")
+    answer = get(cast.mei, conversation, "reassignment").json()
+    assert (answer["by"]["number"], answer["row"]["status"]) == ("1001", "waiting")
 
 
 def test_the_last_move_of_the_router_has_no_person(cast: Cast) -> None:
     conversation = start_with(cast, cast.mei)
     agents.return_to_queue(conversation, because="agent_lost")
-    assert get(cast.mei, conversation, "move").json()["by"] is None
+    assert get(cast.mei, conversation, "reassignment").json()["by"] is None
 
 
 # -- Emergencies ------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ const SOON = { waiting_since: "2026-11-23T01:02:01.000Z" };
 /** @param {import("../../static/chat/frames.d.ts").Row[]} rows @param {Partial<ConsoleInitialState>} [fields] @param {object} [options] */
 function kinds(rows, fields, options = {}) {
   const now = state(rows, undefined, fields);
-  const all = attentionFor(now, { moves: [], seen: {}, waitingSeconds: 180, now: NOW, ...options });
+  const all = attentionFor(now, { reassignments: [], seen: {}, waitingSeconds: 180, now: NOW, ...options });
   return all.map((item) => `${item.kind} ${item.row.id}`);
 }
 
@@ -23,8 +23,8 @@ test("what needs attention is in the order of its urgency", () => {
   const raised = { status: "active", agent: HAO, emergency: "raised" };
   const rows = [row("a", { ...ACTIVE, unread: 1 }), row("b", LATE), row("c", OFFER), row("d", raised), row("e", ACTIVE)];
   /** @type {Attention[]} */
-  const moves = [{ key: "lost.f", kind: "lost", row: row("f") }, { key: "gained.e", kind: "gained", row: row("e") }];
-  assert.deepEqual(kinds(rows, { me: SUPERVISOR }, { moves }), ["emergency d", "offer c", "gained e", "lost f", "waiting b", "unread a"]);
+  const reassignments = [{ key: "lost.f", kind: "lost", row: row("f") }, { key: "gained.e", kind: "gained", row: row("e") }];
+  assert.deepEqual(kinds(rows, { me: SUPERVISOR }, { reassignments }), ["emergency d", "offer c", "gained e", "lost f", "waiting b", "unread a"]);
 });
 
 test("an emergency concerns the supervisors of its department until one confirms it", () => {

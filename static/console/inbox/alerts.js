@@ -10,7 +10,7 @@ import { serverNow } from "../server-clock.js";
 import { AlertSettings } from "./alert-settings.js";
 import { attentionFor, isMuted, takeable } from "./attention.js";
 import { emergencyReason, isolatedName } from "./conversation-lists.js";
-import { Moves } from "./moves.js";
+import { Reassignments } from "./reassignments.js";
 import { SharedRecord } from "./shared-record.js";
 import { waiting } from "./state.js";
 
@@ -32,7 +32,7 @@ export class Alerts {
   #sound = /** @type {HTMLAudioElement} */ (byId("sound"));
   /** Whether this tab is the one that plays sounds and shows notifications. */
   #isLeader = false;
-  #moves;
+  #reassignments;
   /** Waiting conversations that the agent has noticed. @type {SharedRecord<Record<string, true>>} */
   #seen;
   #settings;
@@ -57,7 +57,7 @@ export class Alerts {
     const { id } = store.state.me;
     this.#settings = new AlertSettings(id);
     this.#seen = new SharedRecord(`lianxin.waiting-seen.${id}`, {});
-    this.#moves = new Moves(store, () => store.changed());
+    this.#reassignments = new Reassignments(store, () => store.changed());
     this.#waiting = takeable(store.state).length;
     store.subscribe(() => this.#update());
     setInterval(() => this.#update(), 1000);
@@ -85,7 +85,7 @@ export class Alerts {
   #update() {
     const { state } = this.#store;
     const { waitingSeconds } = this.#settings;
-    const options = { moves: this.#moves.unseen, seen: this.#seen.value, waitingSeconds, now: serverNow() };
+    const options = { reassignments: this.#reassignments.unseen, seen: this.#seen.value, waitingSeconds, now: serverNow() };
     const all = attentionFor(state, options);
     const unread = all.reduce((sum, { kind, row }) => sum + (kind === "unread" ? row.unread : 0), 0);
     this.#drawTitle(all, unread);
@@ -134,7 +134,7 @@ export class Alerts {
     const isOpened = kind === "emergency" || kind === "gained";
     const see = () => {
       if (kind === "waiting") this.#seeWaiting(late.map((other) => other.row.id));
-      this.#moves.see(row.id);
+      this.#reassignments.see(row.id);
       if (isOpened) this.#onOpen(row.id);
       this.#store.changed();
     };

@@ -8,7 +8,7 @@ import { isRestricted, mine, offers, policyOf, waiting } from "./state.js";
 /** @typedef {"emergency" | "offer" | "gained" | "lost" | "waiting" | "unread"} AttentionKind */
 
 /**
- * Something that needs attention. An alert with a new `key` is reported at once. `by` is the person who moved the
+ * Something that needs attention. An alert with a new `key` is reported at once. `by` is the person who reassigned the
  * conversation, null for the router.
  *
  * @typedef {{key: string, kind: AttentionKind, row: Row, by?: Person | null}} Attention
@@ -21,12 +21,12 @@ export const KINDS = ["emergency", "offer", "gained", "lost", "waiting", "unread
  * Returns everything that needs attention, the most urgent first.
  *
  * @param {ConsoleState} state
- * @param {{moves: Attention[], seen: Readonly<Record<string, unknown>>, waitingSeconds: number, now: number}} options
- *   `moves`: conversations gained and lost; `seen`: ids of waiting conversations that the agent has noticed;
+ * @param {{reassignments: Attention[], seen: Readonly<Record<string, unknown>>, waitingSeconds: number, now: number}} options
+ *   `reassignments`: conversations gained and lost; `seen`: ids of waiting conversations that the agent has noticed;
  *   `waitingSeconds`: a longer wait needs attention; `now`: the server's time in ms
  * @returns {Attention[]}
  */
-export function attentionFor(state, { moves, seen, waitingSeconds, now }) {
+export function attentionFor(state, { reassignments, seen, waitingSeconds, now }) {
   const isLate = (/** @type {Row} */ row) => now - Date.parse(row.waiting_since) >= waitingSeconds * 1000;
   // Supervisors also see to conversations that the router cannot give away.
   const watched = state.me.sees_all ? ownQueue(state) : takeable(state);
@@ -36,7 +36,7 @@ export function attentionFor(state, { moves, seen, waitingSeconds, now }) {
   return [
     ...unconfirmed(state).map((row) => attention("emergency", row)),
     ...offers(state).map((row) => attention("offer", row, row.offered_until ?? "")),
-    ...KINDS.flatMap((kind) => moves.filter((move) => move.kind === kind)),
+    ...KINDS.flatMap((kind) => reassignments.filter((reassignment) => reassignment.kind === kind)),
     ...longWaiting.map((row) => attention("waiting", row)),
     ...unread.sort(compareLatest).map((row) => attention("unread", row)),
   ];

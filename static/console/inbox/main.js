@@ -18,7 +18,7 @@ import { LiveConnection } from "./live-connection.js";
 import { SubmitGuard } from "../submit-guard.js";
 import { OfferList } from "./offer-list.js";
 import { Outboxes } from "./outboxes.js";
-import { drawToday, followCard, followDuty } from "./panels.js";
+import { drawToday, followCard, followSettings } from "./panels.js";
 import { Suggestions } from "./suggestions.js";
 import { post } from "../requests.js";
 import { mayAnswer } from "./state.js";
@@ -92,7 +92,7 @@ const dialogs = new Dialogs(strings, (what, conversation) => {
 });
 const alerts = new Alerts(store, { strings, departments, onOpen: (id) => void currentConversation.show(id) });
 followCard(store);
-followDuty(store);
+followSettings(store);
 if (document.getElementById("drill")) new Drill(store, strings);
 
 /** client_id of the last "Take next" without an answer: another press repeats that request and takes the same conversation. */

@@ -1,4 +1,4 @@
-/** Data that the page requests again while it is open: the visitor's card, today's figures, and the agent's duty. */
+/** Data that the page requests again while it is open: the visitor's card, today's figures, and the agent's settings. */
 
 import { byId } from "../../chat/dom.js";
 import { fragment, get } from "../requests.js";
@@ -8,7 +8,7 @@ import { fragment, get } from "../requests.js";
 /** @import { ConsoleState } from "./types.d.ts" */
 
 const RETRY_MS = 5000;
-const DUTY_INTERVAL_MS = 30_000;
+const SETTINGS_INTERVAL_MS = 30_000;
 
 /** Shows the card of the visitor whose conversation is open. @param {Store} store */
 export function followCard(store) {
@@ -45,13 +45,13 @@ export function followCard(store) {
 document.addEventListener("day-changed", drawToday);
 
 /** Keeps the agent's capacity and the routing policies up to date: supervisors change them at any time. @param {Store} store */
-export function followDuty(store) {
+export function followSettings(store) {
   const load = async () => {
     /** @type {ConsoleAnswer<Pick<ConsoleState, "me" | "policies">>} */
-    const answer = await get("duty");
+    const answer = await get("agent-settings");
     if (answer.ok) store.refresh(answer.data);
   };
-  setInterval(() => void load(), DUTY_INTERVAL_MS);
+  setInterval(() => void load(), SETTINGS_INTERVAL_MS);
 }
 
 export function drawToday() {

@@ -10,9 +10,9 @@ import { emptyThread, headOf, firstPageStart, withArrived, withNote, withPage } 
 export function initialState({ me, rows, waiting_count, presence, policies, ...initial }) {
   const seconds = initial.seconds_since_assignment;
   const lastAssignedAt = seconds === null ? -Infinity : performance.now() - seconds * 1000;
-  const duty = { presence, presenceReason: initial.presence_reason, policies, lastAssignedAt };
+  const work = { presence, presenceReason: initial.presence_reason, policies, lastAssignedAt };
   /** @type {ConsoleState} */
-  const empty = { me, ...duty, rows: {}, unlistedCount: 0, isQueueUncertain: false, threads: {}, typing: {}, edition: 0 };
+  const empty = { me, ...work, rows: {}, unlistedCount: 0, isQueueUncertain: false, threads: {}, typing: {}, edition: 0 };
   return withLists(empty, rows, waiting_count);
 }
 

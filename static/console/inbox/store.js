@@ -58,7 +58,7 @@ export class Store {
     this.changed();
   }
 
-  /** Replaces what an administrator may have changed. @param {Pick<ConsoleState, "me" | "policies">} duty */
+  /** Replaces what an administrator may have changed. @param {Pick<ConsoleState, "me" | "policies">} settings */
   refresh({ me, policies }) {
     this.state = { ...this.state, me, policies };
     this.changed();

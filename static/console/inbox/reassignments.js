@@ -8,17 +8,17 @@ import { SharedRecord } from "./shared-record.js";
 /** @import { Change } from "./changes.js" */
 /** @import { Store } from "./store.js" */
 
-/** The stored part of a move. It has no names. @typedef {{kind: "gained" | "lost", revision: number, isSeen: boolean}} StoredMove */
+/** The stored part of a reassignment. It has no names. @typedef {{kind: "gained" | "lost", revision: number, isSeen: boolean}} StoredReassignment */
 
 const MAX_KEPT = 100;
 const RETRY_MS = 5000;
 
-export class Moves {
+export class Reassignments {
   #store;
   #onChange;
-  /** @type {SharedRecord<Record<string, StoredMove>>} */
+  /** @type {SharedRecord<Record<string, StoredReassignment>>} */
   #record;
-  /** The row of a conversation and the person who moved it, by conversation and revision. @type {Map<string, {row: Row, by: Person | null}>} */
+  /** The row of a conversation and the person who reassigned it, by conversation and revision. @type {Map<string, {row: Row, by: Person | null}>} */
   #details = new Map();
   /** @type {Set<string>} */
   #loading = new Set();
@@ -27,14 +27,14 @@ export class Moves {
   constructor(store, onChange) {
     this.#store = store;
     this.#onChange = onChange;
-    this.#record = new SharedRecord(`lianxin.moves.${store.state.me.id}`, {}, () => this.#loadAll());
+    this.#record = new SharedRecord(`lianxin.reassignments.${store.state.me.id}`, {}, () => this.#loadAll());
     store.onChanges((changes) => changes.forEach((change) => this.#add(change)));
     store.subscribe(() => this.#seeCurrent());
     addEventListener("focus", () => this.#seeCurrent());
     this.#loadAll();
   }
 
-  /** The moves that the agent has not noticed, oldest first. @returns {Attention[]} */
+  /** The reassignments that the agent has not noticed, oldest first. @returns {Attention[]} */
   get unseen() {
     return Object.entries(this.#record.value).flatMap(([id, { kind, revision, isSeen }]) => {
       const details = this.#details.get(`${id}.${revision}`);
@@ -42,18 +42,18 @@ export class Moves {
     });
   }
 
-  /** Marks the move of a conversation as noticed, in all tabs. @param {string} id */
+  /** Marks the reassignment of a conversation as noticed, in all tabs. @param {string} id */
   see(id) {
-    const move = this.#record.value[id];
-    if (!move || move.isSeen) return;
-    this.#record.update({ [id]: { ...move, isSeen: true } });
+    const reassignment = this.#record.value[id];
+    if (!reassignment || reassignment.isSeen) return;
+    this.#record.update({ [id]: { ...reassignment, isSeen: true } });
     this.#onChange();
   }
 
   /** @param {Change} change */
   #add({ kind, row: { id, revision } }) {
     if (kind !== "gained" && kind !== "lost") return;
-    // Another tab may have stored this move already, and the agent may have seen it there.
+    // Another tab may have stored this reassignment already, and the agent may have seen it there.
     const known = this.#record.value[id];
     if (known && (revision < known.revision || (revision === known.revision && kind === known.kind))) return;
     this.#record.update({ [id]: { kind, revision, isSeen: false } });
@@ -67,14 +67,14 @@ export class Moves {
     this.#onChange();
   }
 
-  /** Asks who moved the conversation. The agent's own moves, and those that are no longer true, count as noticed. @param {string} id */
+  /** Asks who reassigned the conversation. The agent's own reassignments, and those that are no longer true, count as noticed. @param {string} id */
   async #load(id) {
     const { kind, revision } = this.#record.value[id];
     const key = `${id}.${revision}`;
     if (this.#details.has(key) || this.#loading.has(key)) return;
     this.#loading.add(key);
     /** @type {import("../requests.js").ConsoleAnswer<{row: Row, by: Person | null}>} */
-    const answer = await get(`conversations/${id}/move`);
+    const answer = await get(`conversations/${id}/reassignment`);
     this.#loading.delete(key);
     if (!answer.ok) {
       if (answer.status === 0 || answer.status >= 500) setTimeout(() => void this.#load(id), RETRY_MS);

@@ -8,7 +8,7 @@ import { ACTIVE, HAO, MEI, row, state } from "./console-rows.js";
 /** @import { Change } from "../../static/console/inbox/changes.js" */
 
 openBrowser();
-const { Moves } = await import("../../static/console/inbox/moves.js");
+const { Reassignments } = await import("../../static/console/inbox/reassignments.js");
 
 const YUN = { id: 9, name: "赵云", name_en: "Yun Zhao", number: "9001" };
 const WITH_HAO = { status: "active", agent: HAO };
@@ -35,19 +35,19 @@ beforeEach(() => {
   });
 });
 
-/** Opens a tab and returns its moves, and a function that passes changes to them. */
+/** Opens a tab and returns its reassignments, and a function that passes changes to them. */
 function openTab() {
   /** @type {((changes: Change[]) => void)[]} */
   const listeners = [];
   const store = { state: state([]), current: "", onChanges: (/** @type {any} */ listener) => listeners.push(listener), subscribe: () => {} };
-  const moves = new Moves(/** @type {any} */ (store), () => {});
-  return { store, moves, change: (/** @type {Change} */ one) => listeners.forEach((listener) => listener([one])) };
+  const reassignments = new Reassignments(/** @type {any} */ (store), () => {});
+  return { store, reassignments, change: (/** @type {Change} */ one) => listeners.forEach((listener) => listener([one])) };
 }
 
 /** @param {ReturnType<typeof openTab>} tab */
-const unseen = ({ moves }) => moves.unseen.map((move) => [move.kind, move.row.id, move.by?.name]);
+const unseen = ({ reassignments }) => reassignments.unseen.map((reassignment) => [reassignment.kind, reassignment.row.id, reassignment.by?.name]);
 
-test("a conversation handed over or taken away is reported with the person who moved it", async () => {
+test("a conversation handed over or taken away is reported with the person who reassigned it", async () => {
   const tab = openTab();
   answers = { a: { row: row("a", ACTIVE), by: YUN }, b: { row: row("b", WITH_HAO), by: null } };
   tab.change({ kind: "gained", row: answers.a.row });
@@ -55,11 +55,11 @@ test("a conversation handed over or taken away is reported with the person who m
   assert.deepEqual(unseen(tab), [], "before the server has answered");
   await settle();
   assert.deepEqual(unseen(tab), [["gained", "a", "赵云"], ["lost", "b", undefined]]);
-  tab.moves.see("a");
+  tab.reassignments.see("a");
   assert.deepEqual(unseen(tab), [["lost", "b", undefined]]);
 });
 
-test("the agent's own moves, and those that are no longer true, are not reported", async () => {
+test("the agent's own reassignments, and those that are no longer true, are not reported", async () => {
   const tab = openTab();
   answers = {
     a: { row: row("a", ACTIVE), by: MEI },
@@ -72,7 +72,7 @@ test("the agent's own moves, and those that are no longer true, are not reported
   assert.deepEqual(unseen(tab), []);
 });
 
-test("a move that was noticed in one tab is not reported in another, nor after a reload", async () => {
+test("a reassignment that was noticed in one tab is not reported in another, nor after a reload", async () => {
   const [first, second] = [openTab(), openTab()];
   answers = { a: { row: row("a", ACTIVE), by: YUN } };
   for (const tab of [first, second]) tab.change({ kind: "gained", row: answers.a.row });
@@ -81,8 +81,8 @@ test("a move that was noticed in one tab is not reported in another, nor after a
   const reloaded = openTab();
   await settle();
   assert.equal(unseen(reloaded).length, 1);
-  first.moves.see("a");
-  page.dispatchEvent(Object.assign(new Event("storage"), { key: "lianxin.moves.1" }));
+  first.reassignments.see("a");
+  page.dispatchEvent(Object.assign(new Event("storage"), { key: "lianxin.reassignments.1" }));
   assert.deepEqual([second, reloaded, openTab()].map((tab) => unseen(tab).length), [0, 0, 0]);
   second.change({ kind: "gained", row: answers.a.row });
   assert.equal(unseen(second).length, 0, "a repeated frame");
@@ -107,5 +107,5 @@ test("only ids are stored, never names", async () => {
   answers = { a: { row: row("a", { ...ACTIVE, visitor_name: "李雷", excerpt: "我的卡" }), by: YUN } };
   tab.change({ kind: "gained", row: answers.a.row });
   await settle();
-  assert.equal(local.getItem("lianxin.moves.1"), JSON.stringify({ a: { kind: "gained", revision: 1, isSeen: false } }));
+  assert.equal(local.getItem("lianxin.reassignments.1"), JSON.stringify({ a: { kind: "gained", revision: 1, isSeen: false } }));
 });
