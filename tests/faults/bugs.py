@@ -297,7 +297,10 @@ class PlantedBug:
         from chat.models import Conversation
 
         if self._takes_effect():
-            Conversation.objects.filter(pk=posts[-1].pk).update(last_seq=F("last_seq") + 1)
+            # With a new revision, because the writer otherwise goes on from the values that it keeps.
+            Conversation.objects.filter(pk=posts[-1].pk).update(
+                last_seq=F("last_seq") + 1, revision=F("revision") + 1
+            )
         return store(posts)
 
     def _marks_go_back(self, store: Callable[..., Any], posts: list[Any]) -> Any:
